@@ -1,0 +1,84 @@
+//! [`Domain`]: everybody who trusts one root key.
+
+use core::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    entropy::{Entropy, System},
+    error::EntropyFailed,
+    key::{SigningKey, VerifyingKey, write_hex},
+    limits::ROSTER_LIFETIME,
+    roster::{Roster, RosterClaims},
+};
+
+/// A domain's name: SHA-256 of its root key. Every signature and every HPKE context is bound to it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Domain([u8; 32]);
+
+impl Domain {
+    /// The domain of a root key.
+    pub fn of(root: &VerifyingKey) -> Self {
+        Self(Sha256::digest(root.as_bytes()).into())
+    }
+
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+impl fmt::Debug for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Domain({self})")
+    }
+}
+
+/// The root key of a domain: it signs rosters and nothing else.
+#[derive(Debug)]
+pub struct Root(SigningKey);
+
+impl Root {
+    /// Makes a new domain.
+    ///
+    /// # Errors
+    /// If the operating system gives no random bytes.
+    pub fn generate() -> Result<Self, EntropyFailed> {
+        Self::generate_from(&System)
+    }
+
+    pub(crate) fn generate_from(entropy: &dyn Entropy) -> Result<Self, EntropyFailed> {
+        SigningKey::generate(entropy).map(Self)
+    }
+
+    #[cfg(feature = "home")]
+    pub(crate) fn from_key(key: SigningKey) -> Self {
+        Self(key)
+    }
+
+    #[cfg(feature = "home")]
+    pub(crate) fn signing_key(&self) -> &SigningKey {
+        &self.0
+    }
+
+    /// The key others know the domain by.
+    pub fn verifying_key(&self) -> &VerifyingKey {
+        self.0.verifying_key()
+    }
+
+    /// The domain's name.
+    pub fn domain(&self) -> Domain {
+        Domain::of(self.verifying_key())
+    }
+
+    /// Signs the first roster, or the one after `previous`; it is valid for 30 days from `now`.
+    pub fn sign_roster(&self, previous: Option<&Roster>, claims: RosterClaims, now: u64) -> Roster {
+        Roster::sign(&self.0, self.domain(), previous, claims, now, now.saturating_add(ROSTER_LIFETIME))
+    }
+}

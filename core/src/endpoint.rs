@@ -1,0 +1,459 @@
+//! [`Endpoint`]: hosts agents, seals their drafts and opens their envelopes.
+
+use core::fmt;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32, atomic::Ordering},
+};
+
+use crate::{
+    address::{Address, InvalidName, check_name},
+    audit::{Audit, NoLog},
+    certificate::{Certificate, CertificateRequest},
+    domain::{Domain, Root},
+    entropy::{Clock, Entropy, System, random},
+    error::{EntropyFailed, OpenError, StoreFailed},
+    journal::{MemoryStore, Store},
+    key::{LaneId, ReceiveKey, ReceiveKeyId, SigningKey, Thumbprint, VerifyingKey},
+    lane::Lanes,
+    limits::{CERTIFICATE_LIFETIME, CERTIFICATE_RENEWAL, CLOCK_TOLERANCE, MAX_LIFETIME, MAX_PEERS},
+    policy::{AllowAuthentic, Policy},
+    roster::{Roster, RosterClaims, RosterNode},
+    secret::Secret,
+};
+
+mod opening;
+mod sealing;
+
+/// Seconds after its making at which a receive key is erased: its certificate's time, the longest message sealed at the end of it, and the
+/// difference of two clocks.
+pub(crate) const RECEIVE_KEY_KEPT: u64 = CERTIFICATE_LIFETIME + MAX_LIFETIME + CLOCK_TOLERANCE;
+
+/// A node's name and key: what the root lists, and what certifies agents.
+#[derive(Debug)]
+pub struct NodeKey {
+    pub(crate) name: String,
+    pub(crate) key: SigningKey,
+}
+
+impl NodeKey {
+    /// A new node.
+    ///
+    /// # Errors
+    /// If `name` cannot be a node's name, or the system gives no random bytes.
+    pub fn generate(name: &str) -> Result<Self, EndpointError> {
+        Self::generate_from(name, &System)
+    }
+
+    fn generate_from(name: &str, entropy: &dyn Entropy) -> Result<Self, EndpointError> {
+        check_name(name)?;
+        Ok(Self { name: name.into(), key: SigningKey::generate(entropy)? })
+    }
+
+    /// The node as a roster lists it, allowed to host every name.
+    ///
+    /// # Errors
+    /// Never for a node made by [`NodeKey::generate`].
+    pub fn listed(&self) -> Result<RosterNode, InvalidName> {
+        RosterNode::new(&self.name, *self.key.verifying_key())
+    }
+}
+
+/// Why an endpoint or an agent of it could not be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// A name is not of its form.
+    Invalid(InvalidName),
+    /// The roster does not list the node, or not with this key.
+    NotListed {
+        /// The node.
+        node: String,
+    },
+    /// The roster does not let this node host that agent.
+    NotAllowed(Address),
+    /// The roster or a certificate was refused.
+    Refused(OpenError),
+    /// The home could not be made, read or written.
+    Store(StoreFailed),
+    /// The source of randomness failed.
+    Entropy(EntropyFailed),
+}
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(invalid) => write!(f, "{invalid}"),
+            Self::NotListed { node } => write!(f, "the roster does not list node `{node}` with this key"),
+            Self::NotAllowed(address) => write!(f, "the roster does not let this node host `{address}`, or revokes its key"),
+            Self::Refused(error) => write!(f, "{error}"),
+            Self::Store(error) => write!(f, "{error}"),
+            Self::Entropy(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for EndpointError {}
+
+macro_rules! endpoint_error_from {
+    ($($source:ty => $variant:ident),* $(,)?) => {
+        $(impl From<$source> for EndpointError {
+            fn from(error: $source) -> Self {
+                Self::$variant(error)
+            }
+        })*
+    };
+}
+
+endpoint_error_from!(InvalidName => Invalid, OpenError => Refused, StoreFailed => Store, EntropyFailed => Entropy);
+
+/// How an [`Endpoint`] is made.
+pub struct Builder {
+    policy: Box<dyn Policy>,
+    audit: Box<dyn Audit>,
+    clock: Box<dyn Clock>,
+    entropy: Box<dyn Entropy>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self { policy: Box::new(AllowAuthentic), audit: Box::new(NoLog), clock: Box::new(System), entropy: Box::new(System) }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Builder")
+    }
+}
+
+impl Builder {
+    /// Asks `policy` about each message, on the way out and on the way in.
+    #[must_use]
+    pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
+        self.policy = Box::new(policy);
+        self
+    }
+
+    /// Records each decision; what cannot be recorded is not released.
+    #[must_use]
+    pub fn audit(mut self, audit: impl Audit + 'static) -> Self {
+        self.audit = Box::new(audit);
+        self
+    }
+
+    /// Takes the time from `clock`.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// Takes random bytes from `entropy`.
+    #[must_use]
+    pub fn entropy(mut self, entropy: impl Entropy + 'static) -> Self {
+        self.entropy = Box::new(entropy);
+        self
+    }
+
+    /// An endpoint that keeps everything in memory, in a domain of its own with one node.
+    ///
+    /// # Errors
+    /// If `node` cannot be a node's name, or there are no random bytes.
+    pub fn in_memory(self, node: &str) -> Result<Endpoint, EndpointError> {
+        let root = Root::generate_from(&*self.entropy)?;
+        let node = NodeKey::generate_from(node, &*self.entropy)?;
+        let claims = RosterClaims { nodes: vec![node.listed()?], revoked: Vec::new() };
+        let roster = root.sign_roster(None, claims, self.clock.now());
+        self.member(node, *root.verifying_key(), roster)
+    }
+
+    /// An endpoint without a home, in an existing domain.
+    ///
+    /// # Errors
+    /// If the roster is not of that root, has expired, or does not list the node with its key.
+    pub fn member(self, node: NodeKey, root: VerifyingKey, roster: Roster) -> Result<Endpoint, EndpointError> {
+        let hedge = Secret::try_init_with(|key| self.entropy.fill(key))?;
+        self.with_store(node, root, roster, hedge, Box::new(MemoryStore::default()))
+    }
+
+    pub(crate) fn with_store(
+        self,
+        node: NodeKey,
+        root: VerifyingKey,
+        roster: Roster,
+        hedge: Secret<32>,
+        store: Box<dyn Store>,
+    ) -> Result<Endpoint, EndpointError> {
+        let roster = Roster::verify(roster.as_bytes(), &root, self.clock.now())?;
+        let listed = roster.node(&node.name).is_some_and(|listed| listed.key == *node.key.verifying_key());
+        if !listed {
+            return Err(EndpointError::NotListed { node: node.name });
+        }
+        let state = State { roster, agents: HashMap::new(), readers: HashMap::new(), peers: HashMap::new(), lanes: Lanes::default() };
+        let Self { policy, audit, clock, entropy } = self;
+        let process = AtomicU32::new(std::process::id());
+        let (state, store) = (Mutex::new(state), Mutex::new(store));
+        Ok(Endpoint { domain: Domain::of(&root), root, node, hedge, policy, audit, clock, entropy, state, store, process })
+    }
+
+    #[cfg(feature = "home")]
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    #[cfg(feature = "home")]
+    pub(crate) fn entropy_source(&self) -> &dyn Entropy {
+        &*self.entropy
+    }
+}
+
+/// Hosts agents, seals what they write and opens what is sealed for them. One for each process; shared by its threads.
+///
+/// ```
+/// use sealwire::{Draft, Endpoint};
+///
+/// let endpoint = Endpoint::builder().in_memory("local")?;
+/// let researcher = endpoint.host("researcher")?;
+/// let writer = endpoint.host("writer")?;
+///
+/// let sealed = endpoint.seal(&researcher, &writer, &Draft::new("result", "42"))?;
+/// let message = endpoint.open(&sealed.envelope)?; // exists only if authentic, fresh and allowed
+/// assert_eq!(message.body(), b"42");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Endpoint {
+    domain: Domain,
+    root: VerifyingKey,
+    node: NodeKey,
+    hedge: Secret<32>,
+    policy: Box<dyn Policy>,
+    audit: Box<dyn Audit>,
+    clock: Box<dyn Clock>,
+    entropy: Box<dyn Entropy>,
+    state: Mutex<State>,
+    store: Mutex<Box<dyn Store>>,
+    process: AtomicU32,
+}
+
+/// What changes. Cryptography is done outside its lock.
+struct State {
+    roster: Roster,
+    agents: HashMap<Address, Arc<Agent>>,
+    readers: HashMap<ReceiveKeyId, Arc<Reader>>,
+    peers: HashMap<Address, Arc<Certificate>>,
+    lanes: Lanes,
+}
+
+/// An agent of this endpoint.
+struct Agent {
+    key: Arc<SigningKey>,
+    thumbprint: Thumbprint,
+    certificate: Arc<Certificate>,
+    receive_key_made: u64,
+}
+
+/// A receive key and whose it is.
+struct Reader {
+    agent: Address,
+    thumbprint: Thumbprint,
+    key: ReceiveKey,
+    made: u64,
+}
+
+impl Endpoint {
+    /// How to make one.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The domain.
+    pub fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// The node's name.
+    pub fn node(&self) -> &str {
+        &self.node.name
+    }
+
+    /// The roster in force here.
+    pub fn roster(&self) -> Roster {
+        self.state().roster.clone()
+    }
+
+    /// Hosts an agent: makes or loads its keys and certifies it. Hosting it again changes nothing.
+    ///
+    /// # Errors
+    /// If `name` is not of its form, the roster does not let this node host it, or the home fails.
+    pub fn host(&self, name: &str) -> Result<Address, EndpointError> {
+        self.check_process()?;
+        let address = Address::new(name, &self.node.name)?;
+        if self.state().agents.contains_key(&address) {
+            return Ok(address);
+        }
+        let key = Arc::new(self.store().agent_key(name, &*self.entropy)?);
+        self.certify(&address, key, self.clock.now())?;
+        Ok(address)
+    }
+
+    /// The agents hosted here.
+    pub fn agents(&self) -> Vec<Address> {
+        let mut agents: Vec<_> = self.state().agents.keys().cloned().collect();
+        agents.sort();
+        agents
+    }
+
+    /// The certificate of a hosted agent, to be given to those who want to seal for it.
+    pub fn certificate(&self, agent: &Address) -> Option<Certificate> {
+        self.state().agents.get(agent).map(|agent| (*agent.certificate).clone())
+    }
+
+    /// Takes a peer's certificate, so that drafts can be sealed for it.
+    ///
+    /// # Errors
+    /// Those of [`Certificate::verify`].
+    pub fn introduce(&self, certificate: &[u8]) -> Result<Address, OpenError> {
+        let mut state = self.state();
+        let certificate = Certificate::verify(certificate, &self.domain, &state.roster, self.clock.now())?;
+        let address = certificate.subject().clone();
+        state.remember(Arc::new(certificate));
+        Ok(address)
+    }
+
+    /// Takes a newer roster. What it revokes is refused from here on, in lanes too.
+    ///
+    /// # Errors
+    /// Those of [`Roster::verify`], and [`OpenError::RosterConflict`].
+    pub fn follow(&self, roster: &[u8]) -> Result<(), OpenError> {
+        let offered = Roster::verify(roster, &self.root, self.clock.now())?;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        state.roster = state.roster.follow(offered)?;
+        let roster = &state.roster;
+        state.lanes.drop_where(|key| roster.is_revoked(key), |_| false);
+        Ok(())
+    }
+
+    /// The peer has lost a lane, as it says in an unauthenticated hint: messages to it are openings until it names a new one.
+    pub fn forget_lane(&self, lane: LaneId) {
+        self.state().lanes.forget(lane);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self) -> MutexGuard<'_, Box<dyn Store>> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the agent's certificate, with a receive key that is young enough or new.
+    fn certify(&self, address: &Address, key: Arc<SigningKey>, now: u64) -> Result<(), EndpointError> {
+        let thumbprint = key.verifying_key().thumbprint();
+        let held = self.store().receive_keys(address.name(), now.saturating_sub(RECEIVE_KEY_KEPT))?;
+        let readers = held.into_iter().map(|held| Reader { agent: address.clone(), thumbprint, key: held.key, made: held.created });
+        let mut readers: Vec<_> = readers.map(Arc::new).collect();
+        if !readers.first().is_some_and(|newest| is_young(newest.made, now)) {
+            let new = ReceiveKey::generate(&*self.entropy)?;
+            self.store().add_receive_key(address.name(), &new, now)?;
+            readers.insert(0, Arc::new(Reader { agent: address.clone(), thumbprint, key: new, made: now }));
+        }
+        let Some(newest) = readers.first().cloned() else { return Ok(()) };
+        let request = CertificateRequest::sign(&self.domain, &key, address, newest.key.public(), now);
+        let certificate = Arc::new(request.certify(&self.domain, &self.node.key, now)?);
+        let mut state = self.state();
+        match certificate.check_now(&state.roster, now) {
+            Err(OpenError::Revoked) => return Err(EndpointError::NotAllowed(address.clone())),
+            other => other?,
+        }
+        state.readers.extend(readers.into_iter().map(|reader| (reader.key.public().id(), reader)));
+        let agent = Agent { key, thumbprint, certificate, receive_key_made: newest.made };
+        state.agents.insert(address.clone(), Arc::new(agent));
+        Ok(())
+    }
+
+    /// Renews a hosted agent's certificate and receive key when they are due, and erases receive keys that no message may use any more.
+    fn renew(&self, address: &Address, now: u64) -> Result<(), EndpointError> {
+        let due = {
+            let state = self.state();
+            let Some(agent) = state.agents.get(address) else { return Ok(()) };
+            let old = !is_young(agent.certificate.issued(), now) || !is_young(agent.receive_key_made, now);
+            old.then(|| Arc::clone(&agent.key))
+        };
+        let Some(key) = due else { return Ok(()) };
+        self.certify(address, key, now)?;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        state.readers.retain(|_, reader| now.saturating_sub(reader.made) < RECEIVE_KEY_KEPT);
+        let readers = &state.readers;
+        state.lanes.drop_where(|_| false, |id| !readers.contains_key(id));
+        Ok(())
+    }
+
+    /// Starts a new life of the receive keys: drops every lane and key held in memory and certifies the agents anew.
+    fn begin_life(&self) -> Result<(), EndpointError> {
+        let agents: Vec<_> = {
+            let mut state = self.state();
+            state.readers.clear();
+            state.lanes = Lanes::default();
+            state.agents.iter().map(|(address, agent)| (address.clone(), Arc::clone(&agent.key))).collect()
+        };
+        let now = self.clock.now();
+        agents.into_iter().try_for_each(|(address, key)| self.certify(&address, key, now))
+    }
+
+    /// A child made by fork shares memory that its parent goes on using: lanes and receive keys must not live twice.
+    fn check_process(&self) -> Result<(), EndpointError> {
+        let process = std::process::id();
+        if self.process.swap(process, Ordering::AcqRel) == process {
+            return Ok(());
+        }
+        self.store().after_fork()?;
+        self.begin_life()
+    }
+
+    fn random<const N: usize>(&self) -> Result<[u8; N], EntropyFailed> {
+        random(&*self.entropy)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("domain", &self.domain).field("node", &self.node.name).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// The certificate to seal for `address` with: a hosted agent's own, or the newest a peer has shown.
+    fn certificate_of(&self, address: &Address) -> Option<Arc<Certificate>> {
+        let hosted = self.agents.get(address).map(|agent| Arc::clone(&agent.certificate));
+        hosted.or_else(|| self.peers.get(address).cloned())
+    }
+
+    /// Keeps a verified certificate if it is newer than what is known of that address.
+    fn remember(&mut self, certificate: Arc<Certificate>) {
+        let address = certificate.subject();
+        let newer = self.peers.get(address).is_none_or(|known| known.issued() <= certificate.issued());
+        if !newer || self.agents.contains_key(address) {
+            return;
+        }
+        if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(address) {
+            let oldest = self.peers.iter().min_by_key(|(_, known)| known.issued()).map(|(address, _)| address.clone());
+            oldest.and_then(|address| self.peers.remove(&address));
+        }
+        self.peers.insert(address.clone(), certificate);
+    }
+
+    fn clearances_of(&self, address: &Address) -> Vec<String> {
+        self.roster.node(address.node()).map(|node| node.clearances.clone()).unwrap_or_default()
+    }
+}
+
+/// Whether something made at `made` need not be renewed yet. What was made in the future, as the clock stands now, must be.
+fn is_young(made: u64, now: u64) -> bool {
+    now.saturating_sub(made) < CERTIFICATE_RENEWAL && made.saturating_sub(now) <= CLOCK_TOLERANCE
+}
+
+#[cfg(test)]
+mod tests;

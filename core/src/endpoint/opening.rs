@@ -1,0 +1,259 @@
+//! From [`Envelope`] to [`Message`]: check, open, then commit (SPEC.md, "Opening").
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{Endpoint, EndpointError, Reader, sealing::ACKNOWLEDGEMENT};
+use crate::{
+    address::Address,
+    audit::{self, Decision, Entry},
+    certificate::Certificate,
+    envelope::{Blinded, Envelope, Plaintext, Recipient},
+    error::{OpenError, StoreFailed},
+    header::Header,
+    journal::{Row, Seen},
+    key::{LaneId, ReceiveKeyId, Thumbprint},
+    lane::{Incoming, Pair},
+    message::Message,
+    policy::{self, Direction, Request, Verdict},
+    roster::check_time,
+    schedule::{ContentKey, LaneEnds, LaneSecret, Offer, decapsulate, external_aad},
+    sign1::sig_structure,
+};
+
+/// The key an envelope is for, as found here.
+enum Lock {
+    Opening { reader: Arc<Reader>, receive_key: ReceiveKeyId, offer: Offer },
+    Lane { id: LaneId, lane: Incoming, to: Address },
+}
+
+/// An envelope whose every claim was checked, before policy and journal.
+struct Checked {
+    message: Message,
+    row: Row,
+    to: Thumbprint,
+    certificate: Arc<Certificate>,
+    lock: Lock,
+}
+
+impl Endpoint {
+    /// Opens an envelope for an agent hosted here.
+    ///
+    /// The order: keys, decryption, body hash, certificate, signature, names, time, replay, policy, audit; only then is anything written.
+    /// A refused envelope leaves the state as it was, and the next genuine one is not harmed by it.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; nothing was released then.
+    pub fn open(&self, envelope: &Envelope) -> Result<Message, OpenError> {
+        let now = self.clock.now();
+        self.check_process().map_err(open_error)?;
+        let checked = self.check(envelope, now);
+        let opened = checked.and_then(|checked| self.release(checked, now));
+        opened.map_err(|refused| self.refuse(refused, envelope, now))
+    }
+
+    /// Records what was refused; a denial and a failed log were recorded where they arose.
+    fn refuse(&self, refused: OpenError, envelope: &Envelope, now: u64) -> OpenError {
+        if !matches!(refused, OpenError::Denied(_) | OpenError::AuditFailed(_)) {
+            let reason = refused.to_string();
+            let (decision, size) = (Decision::Refused(&reason), envelope.as_bytes().len());
+            let entry = Entry { time: now, direction: Direction::Open, decision, header: None, size, form: Some(envelope.form()) };
+            // Refused already: a log that cannot be written has nothing left to stop.
+            let _unrecorded = audit::record(&*self.audit, &entry);
+        }
+        refused
+    }
+
+    fn check(&self, envelope: &Envelope, now: u64) -> Result<Checked, OpenError> {
+        let (lock, key) = self.unlock(envelope, now)?;
+        let (ciphertext, tag) = envelope.ciphertext();
+        let mut plaintext = ciphertext.to_vec();
+        key.open(&mut plaintext, &tag).map_err(|_| OpenError::NotAuthentic)?;
+        let parts = Plaintext::parse(&plaintext).map_err(|_| OpenError::NotAuthentic)?;
+        let header = Header::decode(parts.protected).map_err(|_| OpenError::NotAuthentic)?;
+        let body = parts.body.clone();
+        let content = Blinded { blind: parts.blind, body: plaintext.get(body.clone()).unwrap_or_default() };
+        let to_verify = sig_structure(parts.protected, &external_aad(&self.domain), &content.digest());
+
+        let certificate = self.certificate_behind(&lock, parts.certificate, now)?;
+        if !certificate.key().verify(&to_verify, &parts.signature) {
+            return Err(OpenError::NotAuthentic);
+        }
+        let signer = certificate.thumbprint();
+        let to = lock.check_names(&header, &certificate)?;
+        self.check_roster(&header)?;
+        check_time(header.issued, header.expires, now)?;
+        let digest = Sha256::digest(&to_verify).into();
+        let row = Row { reader: to, signer, id: header.id, digest, expires: header.expires };
+        let form = envelope.form();
+        Ok(Checked { message: Message { header, signer, form, plaintext, body }, row, to, certificate, lock })
+    }
+
+    /// Finds the key and unwraps the content key; nothing is proven by it.
+    fn unlock(&self, envelope: &Envelope, now: u64) -> Result<(Lock, ContentKey), OpenError> {
+        match envelope.recipient() {
+            Recipient::Opening { receive_key, encapsulated, wrapped } => {
+                let reader = self.reader(*receive_key, now)?;
+                let (key, offer) = decapsulate(&self.domain, &reader.key, encapsulated, wrapped).map_err(|_| OpenError::NotAuthentic)?;
+                Ok((Lock::Opening { reader, receive_key: *receive_key, offer }, key))
+            }
+            Recipient::Lane { lane: id, salt } => {
+                let state = self.state();
+                let lane = state.lanes.find(*id, now).ok_or(OpenError::UnknownLane)?;
+                let reader = state.readers.get(&lane.ends.receive_key).ok_or(OpenError::UnknownLane)?;
+                let to = reader.agent.clone();
+                let key = lane.secret.content_key(salt);
+                Ok((Lock::Lane { id: *id, lane, to }, key))
+            }
+        }
+    }
+
+    /// The holder of a receive key. One that is unknown may have been made by another process of this home: looked up once there.
+    fn reader(&self, id: ReceiveKeyId, now: u64) -> Result<Arc<Reader>, OpenError> {
+        if let Some(reader) = self.state().readers.get(&id) {
+            return Ok(Arc::clone(reader));
+        }
+        self.reload_readers(now)?;
+        self.state().readers.get(&id).cloned().ok_or(OpenError::UnknownKey)
+    }
+
+    fn reload_readers(&self, now: u64) -> Result<(), OpenError> {
+        let agents: Vec<_> = self.state().agents.iter().map(|(address, agent)| (address.clone(), agent.thumbprint)).collect();
+        for (agent, thumbprint) in agents {
+            let held = self.store().receive_keys(agent.name(), now.saturating_sub(super::RECEIVE_KEY_KEPT))?;
+            let mut state = self.state();
+            for held in held {
+                let reader = Reader { agent: agent.clone(), thumbprint, key: held.key, made: held.created };
+                state.readers.entry(reader.key.public().id()).or_insert_with(|| Arc::new(reader));
+            }
+        }
+        Ok(())
+    }
+
+    /// The author's certificate: in an opening the one it carries, in a lane the one its opening carried, checked against today's roster.
+    fn certificate_behind(&self, lock: &Lock, carried: Option<&[u8]>, now: u64) -> Result<Arc<Certificate>, OpenError> {
+        let state = self.state();
+        match (lock, carried) {
+            (Lock::Opening { .. }, Some(bytes)) => Certificate::verify(bytes, &self.domain, &state.roster, now).map(Arc::new).map_err(hide),
+            (Lock::Lane { lane, .. }, None) => {
+                lane.certificate.check_now(&state.roster, now)?;
+                Ok(Arc::clone(&lane.certificate))
+            }
+            _ => Err(OpenError::NotAuthentic),
+        }
+    }
+
+    fn check_roster(&self, header: &Header) -> Result<(), OpenError> {
+        let ours = self.state().roster.version();
+        match header.roster {
+            Some(theirs) if theirs > ours => Err(OpenError::RosterBehind { theirs, ours }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Replay, policy, audit, insert, lane, release.
+    fn release(&self, checked: Checked, now: u64) -> Result<Message, OpenError> {
+        let header = &checked.message.header;
+        let known = self.store().look_up(&checked.row)?;
+        self.refuse_seen(known, header, now)?;
+        self.permit_release(&checked, now)?;
+        let inserted = self.store().insert(&checked.row, now)?;
+        self.refuse_seen(inserted, header, now)?;
+        self.commit(&checked, now);
+        Ok(checked.message)
+    }
+
+    fn refuse_seen(&self, seen: Seen, header: &Header, now: u64) -> Result<(), OpenError> {
+        match seen {
+            Seen::New => Ok(()),
+            Seen::Before => Err(OpenError::Duplicate(header.id)),
+            Seen::Other => Err(OpenError::IdReused(header.id)),
+            Seen::BeyondHorizon => Err(OpenError::Expired { by: now.saturating_sub(header.expires) }),
+            Seen::Full => Err(OpenError::Overloaded("the journal holds as many messages of this signer as it may")),
+            Seen::OtherLife => {
+                self.begin_life().map_err(open_error)?;
+                Err(OpenError::UnknownKey)
+            }
+        }
+    }
+
+    fn permit_release(&self, checked: &Checked, now: u64) -> Result<(), OpenError> {
+        let (header, size) = (&checked.message.header, checked.message.body.len());
+        let [sender, reader] = {
+            let state = self.state();
+            [state.clearances_of(&header.from), state.clearances_of(&header.to)]
+        };
+        let direction = Direction::Open;
+        let request = Request { direction, header, size, sender_clearances: &sender, reader_clearances: &reader };
+        let verdict = policy::ask(&*self.policy, &request);
+        let decision = match &verdict {
+            Verdict::Allow => Decision::Allowed,
+            Verdict::Deny(reason) => Decision::Denied(reason),
+        };
+        let entry = Entry { time: now, direction, decision, header: Some(header), size, form: Some(checked.message.form) };
+        let recorded = audit::record(&*self.audit, &entry);
+        match verdict {
+            Verdict::Deny(reason) => Err(OpenError::Denied(reason)),
+            Verdict::Allow => recorded.map_err(OpenError::AuditFailed),
+        }
+    }
+
+    /// What an accepted message changes besides the journal. The only place where an opened envelope touches lanes and peers.
+    fn commit(&self, checked: &Checked, now: u64) {
+        let header = &checked.message.header;
+        let pair = Pair { signer: checked.row.signer, reader: checked.to };
+        let mut guard = self.state();
+        let state = &mut *guard;
+        state.remember(Arc::clone(&checked.certificate));
+        state.lanes.confirm(pair.reversed(), &header.acknowledged.lanes);
+        match &checked.lock {
+            Lock::Lane { id, .. } => state.lanes.used(*id),
+            Lock::Opening { .. } if header.kind == ACKNOWLEDGEMENT => {}
+            Lock::Opening { receive_key, offer, .. } => {
+                let ends = LaneEnds { signer: pair.signer, reader: pair.reader, receive_key: *receive_key };
+                let (id, secret): (LaneId, LaneSecret) = offer.lane(&self.domain, &ends, &checked.row.digest);
+                let taken = state.lanes.accept(id, secret, ends, Arc::clone(&checked.certificate), now);
+                // An author in this very endpoint learns at once that the lane is held.
+                if taken && state.agents.contains_key(&header.from) {
+                    state.lanes.confirm(pair, &[id]);
+                    state.lanes.used(id);
+                }
+            }
+        }
+    }
+}
+
+impl Lock {
+    /// That the signed names are those of the certificate and of the key that opened it. Returns the reader's key.
+    fn check_names(&self, header: &Header, certificate: &Certificate) -> Result<Thumbprint, OpenError> {
+        if header.from != *certificate.subject() || header.signer != certificate.thumbprint().short() {
+            return Err(OpenError::NotAuthentic);
+        }
+        let (to, thumbprint) = match self {
+            Self::Opening { reader, .. } => (&reader.agent, reader.thumbprint),
+            Self::Lane { lane, to, .. } => (to, lane.ends.reader),
+        };
+        if header.to != *to || header.to_key != thumbprint.short() {
+            return Err(OpenError::Misdirected);
+        }
+        Ok(thumbprint)
+    }
+}
+
+/// A certificate inside an envelope is part of what is authentic or not; only facts the reader can act on keep their name.
+fn hide(error: OpenError) -> OpenError {
+    match error {
+        OpenError::Malformed(_) | OpenError::TooLarge { .. } => OpenError::NotAuthentic,
+        other => other,
+    }
+}
+
+fn open_error(error: EndpointError) -> OpenError {
+    match error {
+        EndpointError::Refused(error) => error,
+        EndpointError::Store(error) => OpenError::Store(error),
+        EndpointError::Entropy(error) => OpenError::Entropy(error),
+        other => OpenError::Store(StoreFailed(other.to_string())),
+    }
+}

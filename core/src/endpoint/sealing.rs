@@ -1,0 +1,201 @@
+//! From [`Draft`] to [`Envelope`](crate::Envelope).
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{Agent, Endpoint, EndpointError};
+use crate::{
+    address::{Address, InvalidName},
+    audit::{self, Decision, Entry},
+    certificate::Certificate,
+    envelope::{Blinded, Form, Route, Signed, assemble},
+    error::{OpenError, SealError, StoreFailed},
+    header::{Acknowledged, Header, check_content_type, check_kind, check_label},
+    key::{LaneId, MessageId, ReceiveKeyPublic, Thread},
+    lane::{Outgoing, Pair, Terms},
+    limits::{MAX_HEADER, MAX_LABELS, MAX_LIFETIME},
+    message::{Draft, Sealed},
+    policy::{self, Direction, Request, Verdict},
+    schedule::{ContentKey, Hedge, LaneEnds, LaneSecret, Offer, encapsulate, external_aad},
+    sign1::sig_structure,
+};
+
+/// Who seals for whom, and by which way: decided in one look at the state.
+struct Plan {
+    author: Arc<Agent>,
+    reader: Arc<Certificate>,
+    pair: Pair,
+    terms: Terms,
+    lane: Option<(LaneId, Arc<LaneSecret>)>,
+    names: Vec<LaneId>,
+    clearances: [Vec<String>; 2],
+}
+
+impl Endpoint {
+    /// Seals a draft of the hosted agent `from` for `to` and nobody else.
+    ///
+    /// The order: form, policy, audit, signature, encryption. The result is an opening until `to` has named the lane it offers.
+    ///
+    /// # Errors
+    /// See [`SealError`]; nothing was sealed then.
+    pub fn seal(&self, from: &Address, to: &Address, draft: &Draft) -> Result<Sealed, SealError> {
+        let now = self.clock.now();
+        self.check_process().and_then(|()| self.renew(from, now)).and_then(|()| self.renew(to, now)).map_err(seal_error)?;
+        check_draft(draft)?;
+        let plan = self.plan(from, to, now)?;
+        let header = self.header(from, to, draft, &plan, now)?;
+        self.permit(&header, draft.body.len(), &plan, now)?;
+        self.seal_planned(header, &draft.body, plan, now)
+    }
+
+    /// Seals an acknowledgement from the hosted agent `from` for `to`, if there are lanes of `to` that were not named to it yet.
+    ///
+    /// A reply names them as well; this is for one-way traffic, which has no reply.
+    ///
+    /// # Errors
+    /// As [`Endpoint::seal`].
+    pub fn acknowledge(&self, from: &Address, to: &Address) -> Result<Option<Sealed>, SealError> {
+        let named = {
+            let state = self.state();
+            let author = state.agents.get(from).ok_or_else(|| SealError::NotHosted(from.clone()))?;
+            let reader = state.certificate_of(to).ok_or_else(|| SealError::UnknownReader(to.clone()))?;
+            state.lanes.unnamed(Pair { signer: author.thumbprint, reader: reader.thumbprint() }, self.clock.now())
+        };
+        if named.is_empty() {
+            return Ok(None);
+        }
+        self.seal(from, to, &Draft::new(ACKNOWLEDGEMENT, Vec::new())).map(Some)
+    }
+
+    fn plan(&self, from: &Address, to: &Address, now: u64) -> Result<Plan, SealError> {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let author = state.agents.get(from).cloned().ok_or_else(|| SealError::NotHosted(from.clone()))?;
+        let reader = state.certificate_of(to).ok_or_else(|| SealError::UnknownReader(to.clone()))?;
+        for (address, certificate) in [(from, &author.certificate), (to, &reader)] {
+            certificate.check_now(&state.roster, now).map_err(|error| match error {
+                OpenError::Revoked | OpenError::UnknownSigner => SealError::Revoked(address.clone()),
+                _ => SealError::ReaderExpired(address.clone()),
+            })?;
+        }
+        let receive_key = reader.receive_key_id().ok_or_else(|| SealError::ReaderExpired(to.clone()))?;
+        let terms = Terms { receive_key, policy: self.policy.digest(), roster: state.roster.version() };
+        let pair = Pair { signer: author.thumbprint, reader: reader.thumbprint() };
+        let lane = state.lanes.next(pair, &terms, now);
+        let names = state.lanes.unnamed(pair, now);
+        let clearances = [state.clearances_of(from), state.clearances_of(to)];
+        Ok(Plan { author, reader, pair, terms, lane, names, clearances })
+    }
+
+    fn header(&self, from: &Address, to: &Address, draft: &Draft, plan: &Plan, now: u64) -> Result<Header, SealError> {
+        let mut labels = draft.labels.clone();
+        labels.sort();
+        labels.dedup();
+        let opening = plan.lane.is_none();
+        Ok(Header {
+            from: from.clone(),
+            to: to.clone(),
+            signer: plan.author.thumbprint.short(),
+            to_key: plan.pair.reader.short(),
+            issued: now,
+            expires: now + draft.lifetime,
+            id: MessageId(self.random()?),
+            thread: draft.thread.map_or_else(|| self.random().map(Thread), Ok)?,
+            kind: draft.kind.clone(),
+            labels,
+            content_type: draft.content_type.clone(),
+            policy: plan.terms.policy.filter(|_| opening),
+            roster: opening.then_some(plan.terms.roster),
+            answers: draft.answers,
+            came_from: draft.came_from,
+            acknowledged: Acknowledged { messages: Vec::new(), lanes: plan.names.clone() },
+        })
+    }
+
+    /// Policy, then audit.
+    fn permit(&self, header: &Header, size: usize, plan: &Plan, now: u64) -> Result<(), SealError> {
+        let [sender_clearances, reader_clearances] = &plan.clearances;
+        let request = Request { direction: Direction::Seal, header, size, sender_clearances, reader_clearances };
+        let verdict = policy::ask(&*self.policy, &request);
+        let decision = match &verdict {
+            Verdict::Allow => Decision::Allowed,
+            Verdict::Deny(reason) => Decision::Denied(reason),
+        };
+        let form = if plan.lane.is_some() { Form::Lane } else { Form::Opening };
+        let entry = Entry { time: now, direction: Direction::Seal, decision, header: Some(header), size, form: Some(form) };
+        let recorded = audit::record(&*self.audit, &entry);
+        match verdict {
+            Verdict::Deny(reason) => Err(SealError::Denied(reason)),
+            Verdict::Allow => recorded.map_err(SealError::AuditFailed),
+        }
+    }
+
+    fn seal_planned(&self, header: Header, body: &[u8], plan: Plan, now: u64) -> Result<Sealed, SealError> {
+        let protected = header.encode();
+        if protected.len() > MAX_HEADER {
+            return Err(SealError::TooLarge { size: protected.len(), limit: MAX_HEADER });
+        }
+        let content = Blinded { blind: self.random()?, body };
+        let to_sign = sig_structure(&protected, &external_aad(&self.domain), &content.digest());
+        let signed_digest: [u8; 32] = Sha256::digest(&to_sign).into();
+        let hedge = Hedge::new(&self.hedge, &*self.entropy, &signed_digest)?;
+        let (route, key, offer) = self.route(&plan, &hedge, &signed_digest)?;
+        let signature = plan.author.key.sign(&to_sign);
+        let certificate = offer.is_some().then(|| plan.author.certificate.as_bytes());
+        let signed = Signed { protected: &protected, certificate, signature };
+        let envelope = assemble(&signed, &content, route, |plaintext| key.seal(plaintext))
+            .map_err(|(size, limit)| SealError::TooLarge { size, limit })?;
+        if let Some((id, secret)) = offer {
+            self.state().lanes.offer(plan.pair, Outgoing::new(id, secret, plan.terms, now));
+        }
+        Ok(Sealed { envelope, header })
+    }
+
+    /// The way to the reader, the key of the content, and in an opening the lane it offers.
+    #[allow(clippy::type_complexity)]
+    fn route(
+        &self,
+        plan: &Plan,
+        hedge: &Hedge,
+        signed_digest: &[u8; 32],
+    ) -> Result<(Route, ContentKey, Option<(LaneId, LaneSecret)>), SealError> {
+        if let Some((lane, secret)) = &plan.lane {
+            let salt = hedge.salt();
+            return Ok((Route::Lane { lane: *lane, salt }, secret.content_key(&salt), None));
+        }
+        let unusable = || SealError::ReaderExpired(plan.reader.subject().clone());
+        let reader: &ReceiveKeyPublic = plan.reader.receive_key().ok_or_else(unusable)?;
+        let (encapsulated, key, offer): (_, _, Offer) = encapsulate(&self.domain, reader, hedge).map_err(|_| unusable())?;
+        let ends = LaneEnds { signer: plan.pair.signer, reader: plan.pair.reader, receive_key: reader.id() };
+        let lane = offer.lane(&self.domain, &ends, signed_digest);
+        Ok((Route::Opening { receive_key: reader.id(), encapsulated }, key, Some(lane)))
+    }
+}
+
+/// The kind of a message that only confirms. It is never acknowledged itself.
+pub(super) const ACKNOWLEDGEMENT: &str = "ack";
+
+fn check_draft(draft: &Draft) -> Result<(), InvalidName> {
+    check_kind(&draft.kind)?;
+    draft.labels.iter().try_for_each(|label| check_label(label))?;
+    draft.content_type.as_deref().map_or(Ok(()), check_content_type)?;
+    if draft.labels.len() > MAX_LABELS {
+        return Err(InvalidName { what: "a message has at most 16 labels" });
+    }
+    if draft.lifetime == 0 || draft.lifetime > MAX_LIFETIME {
+        return Err(InvalidName { what: "a lifetime is 1 to 86400 seconds" });
+    }
+    Ok(())
+}
+
+fn seal_error(error: EndpointError) -> SealError {
+    match error {
+        EndpointError::Invalid(invalid) => SealError::Invalid(invalid),
+        EndpointError::NotAllowed(address) => SealError::Revoked(address),
+        EndpointError::NotListed { .. } => SealError::Store(StoreFailed(error.to_string())),
+        EndpointError::Refused(error) => SealError::Store(StoreFailed(error.to_string())),
+        EndpointError::Store(error) => SealError::Store(error),
+        EndpointError::Entropy(error) => SealError::Entropy(error),
+    }
+}

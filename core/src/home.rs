@@ -1,0 +1,193 @@
+//! [`Home`]: a folder that keeps a node's keys, receive keys and journal (SPEC.md, "Home").
+//!
+//! ```text
+//! .sealwire/          0700
+//!   .gitignore        *
+//!   root.pem          the domain's root key (PKCS #8)       0600
+//!   node.pem          this node's key                       0600
+//!   agents/NAME.pem   each agent's key                      0600
+//!   roster.cbor       the roster in force
+//!   store.db          receive keys and journal (SQLite)     0600
+//! ```
+
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    domain::Root,
+    endpoint::{Builder, Endpoint, EndpointError, NodeKey},
+    entropy::Entropy,
+    error::{OpenError, StoreFailed},
+    key::SigningKey,
+    limits::ROSTER_LIFETIME,
+    roster::{Roster, RosterClaims},
+};
+
+mod files;
+mod life;
+mod store;
+
+use files::{Folder, fail};
+use store::HomeStore;
+
+const ROOT: &str = "root.pem";
+const NODE: &str = "node.pem";
+const ROSTER: &str = "roster.cbor";
+const STORE: &str = "store.db";
+const AGENTS: &str = "agents";
+
+/// A home on disk.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Home {
+    path: PathBuf,
+}
+
+impl Home {
+    /// Makes a home with a domain of its own and one node, or reports that there is one already.
+    ///
+    /// It is made aside and put in place in one step, so two processes that start at once agree on one.
+    ///
+    /// # Errors
+    /// If the folder cannot be made, or `node` cannot be a node's name.
+    pub fn init(path: impl AsRef<Path>, node: &str) -> Result<(Self, Created), EndpointError> {
+        Self::init_with(path.as_ref(), node, &Endpoint::builder())
+    }
+
+    fn init_with(path: &Path, node: &str, builder: &Builder) -> Result<(Self, Created), EndpointError> {
+        let home = Self { path: path.to_path_buf() };
+        if home.exists() {
+            return Ok((home, Created::Before));
+        }
+        crate::address::check_name(node)?;
+        let aside = Folder::aside(path)?;
+        write_home(aside.path(), node, builder)?;
+        let created = if aside.put_in_place(path)? { Created::Now } else { Created::Before };
+        Ok((home, created))
+    }
+
+    /// An existing home.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn at(path: impl AsRef<Path>) -> Result<Self, StoreFailed> {
+        let home = Self { path: path.as_ref().to_path_buf() };
+        if home.exists() {
+            Ok(home)
+        } else {
+            Err(StoreFailed(format!("`{}` is not a sealwire home; make one with `sealwire init`", home.path.display())))
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn exists(&self) -> bool {
+        [ROOT, NODE, STORE].iter().any(|file| self.path.join(file).exists())
+    }
+
+    /// Reads keys and roster; renews the roster when half its time is over, as the root key is here.
+    fn load(&self, builder: &Builder) -> Result<(NodeKey, Root, Roster), EndpointError> {
+        files::check_private(&self.path)?;
+        let root = Root::from_key(files::read_key(&self.path.join(ROOT))?);
+        let key = files::read_key(&self.path.join(NODE))?;
+        let roster = self.read_roster(&root)?;
+        let listed = roster.claims().nodes.iter().find(|node| node.key == *key.verifying_key());
+        let name = listed.map(|node| node.name.clone());
+        let name = name.ok_or_else(|| StoreFailed(format!("`{}` does not list the key in `{NODE}`", self.path.join(ROSTER).display())))?;
+        let roster = self.renew_roster(&root, roster, builder.now())?;
+        Ok((NodeKey { name, key }, root, roster))
+    }
+
+    fn read_roster(&self, root: &Root) -> Result<Roster, StoreFailed> {
+        let path = self.path.join(ROSTER);
+        let bytes = fs::read(&path).map_err(|error| fail("read", &path, &error))?;
+        Roster::verify_signature(&bytes, root.verifying_key()).map_err(|error| damaged(&path, &error))
+    }
+
+    fn renew_roster(&self, root: &Root, roster: Roster, now: u64) -> Result<Roster, StoreFailed> {
+        if roster.expires().saturating_sub(now) > ROSTER_LIFETIME / 2 {
+            return Ok(roster);
+        }
+        let next = root.sign_roster(Some(&roster), roster.claims().clone(), now);
+        files::replace(&self.path.join(ROSTER), next.as_bytes())?;
+        Ok(next)
+    }
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Home({})", self.path.display())
+    }
+}
+
+/// Whether a call made the home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// This call made it.
+    Now,
+    /// It was there.
+    Before,
+}
+
+impl Builder {
+    /// An endpoint with an existing home.
+    ///
+    /// # Errors
+    /// If the home is damaged, readable by others, or of a newer version.
+    pub fn home(self, home: &Home) -> Result<Endpoint, EndpointError> {
+        let (node, root, roster) = home.load(&self)?;
+        let store = HomeStore::open(&home.path, self.entropy_source())?;
+        let hedge = store.hedge();
+        self.with_store(node, *root.verifying_key(), roster, hedge, Box::new(store))
+    }
+
+    /// An endpoint with the home at `path`, made when there is none.
+    ///
+    /// # Errors
+    /// As [`Home::init`] and [`Builder::home`].
+    pub fn home_or_init(self, path: impl AsRef<Path>, node: &str) -> Result<(Endpoint, Created), EndpointError> {
+        let (home, created) = Home::init_with(path.as_ref(), node, &self)?;
+        Ok((self.home(&home)?, created))
+    }
+}
+
+fn write_home(path: &Path, node: &str, builder: &Builder) -> Result<(), EndpointError> {
+    let entropy = builder.entropy_source();
+    let root = Root::generate_from(entropy)?;
+    let node = NodeKey { name: node.into(), key: SigningKey::generate(entropy)? };
+    let claims = RosterClaims { nodes: vec![node.listed()?], revoked: Vec::new() };
+    let roster = root.sign_roster(None, claims, builder.now());
+    files::write_new(&path.join(".gitignore"), b"*\n")?;
+    files::write_key(&path.join(ROOT), root.signing_key())?;
+    files::write_key(&path.join(NODE), &node.key)?;
+    files::make_folder(&path.join(AGENTS))?;
+    files::write_new(&path.join(ROSTER), roster.as_bytes())?;
+    HomeStore::create(path, entropy)?;
+    Ok(())
+}
+
+fn damaged(path: &Path, error: &OpenError) -> StoreFailed {
+    StoreFailed(format!("`{}` is damaged ({error}); restore it from a backup or make a new home", path.display()))
+}
+
+/// The signing key of an agent, made when there is none. Two processes that make it at once agree on one.
+fn agent_key(home: &Path, name: &str, entropy: &dyn Entropy) -> Result<SigningKey, StoreFailed> {
+    let path = home.join(AGENTS).join(format!("{name}.pem"));
+    if !path.exists() {
+        let key = SigningKey::generate(entropy).map_err(|error| StoreFailed(error.to_string()))?;
+        match files::write_key(&path, &key) {
+            Ok(()) => {}
+            Err(_) if path.exists() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    files::read_key(&path)
+}
+
+fn io_error(message: impl Into<String>) -> io::Error {
+    io::Error::other(message.into())
+}

@@ -1,0 +1,148 @@
+//! Files of a home: private, whole or not there at all.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding};
+
+use crate::{error::StoreFailed, key::SigningKey};
+
+/// Longest key file that is read, in bytes: four times what PKCS #8 PEM of an Ed25519 key takes.
+const MAX_KEY_FILE: u64 = 1024;
+
+/// An error that names what was tried, where, why it failed and what to do.
+pub(super) fn fail(what: &str, path: &Path, error: &io::Error) -> StoreFailed {
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "; choose a home that this user may write",
+        io::ErrorKind::NotFound if what == "read" => "; the home is incomplete: restore it from a backup or make a new one",
+        _ => "",
+    };
+    StoreFailed(format!("cannot {what} `{}`: {error}{remedy}", path.display()))
+}
+
+/// A folder under a temporary name, removed unless it is put in place.
+pub(super) struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn aside(target: &Path) -> Result<Self, StoreFailed> {
+        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(parent).map_err(|error| fail("make", parent, &error))?;
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let unique = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+        let path = parent.join(format!("{name}.new-{}-{unique}", std::process::id()));
+        make_folder(&path).map_err(|_| fail_writing(target, parent))?;
+        Ok(Self { path })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Renames it to `target`. `false` if another process was faster.
+    pub(super) fn put_in_place(self, target: &Path) -> Result<bool, StoreFailed> {
+        match fs::rename(&self.path, target) {
+            Ok(()) => Ok(true),
+            Err(_) if target.join("node.pem").exists() => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                Err(StoreFailed(format!("`{}` exists and is not a sealwire home; choose another place or empty it", target.display())))
+            }
+            Err(error) => Err(fail("make", target, &error)),
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.path.exists() {
+            let _leftover = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+fn fail_writing(target: &Path, parent: &Path) -> StoreFailed {
+    StoreFailed(format!(
+        "cannot make the home `{}`: `{}` cannot be written by this user; choose another place for it",
+        target.display(),
+        parent.display()
+    ))
+}
+
+/// A folder for its owner only.
+pub(super) fn make_folder(path: &Path) -> Result<(), StoreFailed> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| fail("make", path, &error))
+}
+
+/// A new file for its owner only.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Writes a file that must not exist yet. It appears whole.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreFailed> {
+    let aside = path.with_extension(format!("new-{}", std::process::id()));
+    let written = create_private(&aside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::hard_link(&aside, path));
+    let _gone = fs::remove_file(&aside);
+    written.map_err(|error| fail("write", path, &error))
+}
+
+/// Replaces a file in one step.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreFailed> {
+    let aside = path.with_extension(format!("new-{}", std::process::id()));
+    let _stale = fs::remove_file(&aside);
+    create_private(&aside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&aside, path))
+        .map_err(|error| fail("write", path, &error))
+}
+
+pub(super) fn write_key(path: &Path, key: &SigningKey) -> Result<(), StoreFailed> {
+    let pem = key.as_dalek().to_pkcs8_pem(LineEnding::LF);
+    let pem = pem.map_err(|_| StoreFailed(format!("cannot encode the key for `{}`", path.display())))?;
+    write_new(path, pem.as_bytes())
+}
+
+pub(super) fn read_key(path: &Path) -> Result<SigningKey, StoreFailed> {
+    check_private(path)?;
+    let size = fs::metadata(path).map_err(|error| fail("read", path, &error))?.len();
+    let damaged = || {
+        StoreFailed(format!("`{}` is not a whole Ed25519 key in PKCS #8 PEM; restore it from a backup or make a new home", path.display()))
+    };
+    if size > MAX_KEY_FILE {
+        return Err(damaged());
+    }
+    let pem = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(|error| fail("read", path, &error))?);
+    let key = ed25519_dalek::SigningKey::from_pkcs8_pem(&pem).map_err(|_| damaged())?;
+    Ok(SigningKey::from_dalek(key))
+}
+
+/// That nobody but the owner can read `path`.
+pub(super) fn check_private(path: &Path) -> Result<(), StoreFailed> {
+    let metadata = fs::metadata(path).map_err(|error| fail("read", path, &error))?;
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+        if mode & 0o077 != 0 {
+            let private = if metadata.is_dir() { "700" } else { "600" };
+            return Err(StoreFailed(format!(
+                "`{}` can be read by others (mode {:03o}): its keys may be known; `chmod {private}` it, or better make a new home",
+                path.display(),
+                mode & 0o777
+            )));
+        }
+    }
+    Ok(())
+}

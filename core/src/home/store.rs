@@ -1,0 +1,346 @@
+//! Receive keys and journal in SQLite.
+//!
+//! `secure_delete` overwrites an erased key in the database, and the write-ahead log is emptied after each erasure. Copies that the file
+//! system, an SSD or a backup made before are out of reach; `docs/security.md` says so.
+
+use std::{
+    mem::ManuallyDrop,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::{
+    STORE, agent_key, files,
+    life::{LifeId, Mark, Marker},
+};
+use crate::{
+    entropy::{Entropy, random},
+    error::StoreFailed,
+    journal::{HeldKey, Row, Seen, Store},
+    key::{ReceiveKey, SigningKey},
+    limits::{CLOCK_TOLERANCE, MAX_JOURNAL_ROWS, MAX_RECEIVE_KEYS},
+    secret::Secret,
+};
+
+/// Version of the tables below, in SQLite's `user_version`.
+const VERSION: i64 = 1;
+
+/// How long a process waits for another that writes.
+const BUSY_TIME: Duration = Duration::from_secs(10);
+
+/// Seconds between two purges of the journal.
+const PURGE_EVERY: u64 = 60;
+
+const TABLES: &str = "
+    CREATE TABLE life (one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL, sequence INTEGER NOT NULL,
+                       horizon INTEGER NOT NULL, purged INTEGER NOT NULL, hedge BLOB NOT NULL);
+    CREATE TABLE receive_key (seed BLOB NOT NULL, agent TEXT NOT NULL, created INTEGER NOT NULL);
+    CREATE TABLE opened (reader BLOB NOT NULL, signer BLOB NOT NULL, id BLOB NOT NULL, digest BLOB NOT NULL, expires INTEGER NOT NULL,
+                         PRIMARY KEY (reader, signer, id)) WITHOUT ROWID;
+    CREATE INDEX opened_expires ON opened (expires);
+    CREATE TABLE quota (signer BLOB PRIMARY KEY, used INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// The store of a home. Several processes may use one home at once; SQLite's lock and unique key decide between them.
+pub(super) struct HomeStore {
+    home: PathBuf,
+    connection: ManuallyDrop<Connection>,
+    marker: Marker,
+    life: LifeId,
+    hedge: Secret<32>,
+    process: u32,
+}
+
+impl HomeStore {
+    /// Makes the tables of a new home.
+    pub(super) fn create(home: &Path, entropy: &dyn Entropy) -> Result<(), StoreFailed> {
+        let path = home.join(STORE);
+        files::create_private(&path).map_err(|error| files::fail("make", &path, &error))?;
+        let connection = connect(&path)?;
+        let life = random::<16>(entropy).map_err(|error| StoreFailed(error.to_string()))?;
+        let hedge = Secret::<32>::try_init_with(|key| entropy.fill(key)).map_err(|error| StoreFailed(error.to_string()))?;
+        let made = connection.execute_batch(TABLES).and_then(|()| {
+            connection.execute("INSERT INTO life VALUES (1, ?1, 0, 0, 0, ?2)", params![life, hedge.expose()])?;
+            connection.pragma_update(None, "user_version", VERSION)
+        });
+        made.map_err(|error| database(&path, &error))
+    }
+
+    /// Opens the store and settles whose life it is in: when the marker does not match, the receive keys are burned.
+    pub(super) fn open(home: &Path, entropy: &dyn Entropy) -> Result<Self, StoreFailed> {
+        let path = home.join(STORE);
+        files::check_private(&path)?;
+        let mut connection = connect(&path)?;
+        check_version(&connection, &path)?;
+        let marker = Marker::of(&path).map_err(|error| files::fail("mark", &path, &error))?;
+        let new_life = random::<16>(entropy).map_err(|error| StoreFailed(error.to_string()))?;
+        let life = settle(&mut connection, &marker, Moment::Start, new_life).map_err(|error| database(&path, &error))?;
+        let hedge = read_secret(&connection, "SELECT hedge FROM life", &path)?;
+        let process = std::process::id();
+        Ok(Self { home: home.to_path_buf(), connection: ManuallyDrop::new(connection), marker, life, hedge, process })
+    }
+
+    /// The key that hedges this home's randomness.
+    pub(super) fn hedge(&self) -> Secret<32> {
+        Secret::init_with(|key| key.copy_from_slice(self.hedge.expose()))
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> StoreFailed {
+        database(&self.home.join(STORE), error)
+    }
+
+    /// Erases receive keys and sees to it that the write-ahead log does not keep them.
+    fn erase(&mut self, sql: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<()> {
+        if self.connection.execute(sql, parameters)? > 0 {
+            empty_log(&self.connection)?;
+        }
+        Ok(())
+    }
+
+    fn insert_in_life(&mut self, row: &Row, now: u64) -> rusqlite::Result<Seen> {
+        let (marker, life) = (&self.marker, self.life);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let Some(mark) = read_mark(&transaction, marker)?.filter(|mark| mark.life == life) else {
+            return Ok(Seen::OtherLife);
+        };
+        purge(&transaction, now)?;
+        let seen = look_up(&transaction, row)?;
+        if seen == Seen::New {
+            add(&transaction, row)?;
+            advance(&transaction, marker, mark)?;
+        }
+        transaction.commit()?;
+        Ok(seen)
+    }
+
+    /// Begins a new life where the journal stands now, or joins the one another process has begun.
+    fn settle_again(&mut self) -> Result<(), StoreFailed> {
+        let new_life = random::<16>(&crate::entropy::System).map_err(|error| StoreFailed(error.to_string()))?;
+        let settled = settle(&mut self.connection, &self.marker, Moment::Later, new_life);
+        self.life = settled.map_err(|error| self.failed(&error))?;
+        Ok(())
+    }
+}
+
+impl Store for HomeStore {
+    fn look_up(&mut self, row: &Row) -> Result<Seen, StoreFailed> {
+        look_up(&self.connection, row).map_err(|error| self.failed(&error))
+    }
+
+    fn insert(&mut self, row: &Row, now: u64) -> Result<Seen, StoreFailed> {
+        let seen = self.insert_in_life(row, now).map_err(|error| self.failed(&error))?;
+        if seen == Seen::OtherLife {
+            self.settle_again()?;
+        }
+        Ok(seen)
+    }
+
+    fn agent_key(&mut self, name: &str, entropy: &dyn Entropy) -> Result<SigningKey, StoreFailed> {
+        agent_key(&self.home, name, entropy)
+    }
+
+    fn receive_keys(&mut self, agent: &str, erase_before: u64) -> Result<Vec<HeldKey>, StoreFailed> {
+        let path = self.home.join(STORE);
+        let erased = self.erase("DELETE FROM receive_key WHERE agent = ?1 AND created <= ?2", params![agent, signed(erase_before)]);
+        erased.map_err(|error| self.failed(&error))?;
+        read_keys(&self.connection, agent).map_err(|error| database(&path, &error))
+    }
+
+    fn add_receive_key(&mut self, agent: &str, key: &ReceiveKey, created: u64) -> Result<(), StoreFailed> {
+        let row = params![key.seed().expose(), agent, signed(created)];
+        let added = self.connection.execute("INSERT INTO receive_key VALUES (?1, ?2, ?3)", row).map(drop);
+        let surplus = "DELETE FROM receive_key WHERE agent = ?1 AND rowid NOT IN
+                       (SELECT rowid FROM receive_key WHERE agent = ?1 ORDER BY created DESC, rowid DESC LIMIT ?2)";
+        added.and_then(|()| self.erase(surplus, params![agent, MAX_RECEIVE_KEYS as i64])).map_err(|error| self.failed(&error))
+    }
+
+    /// SQLite forbids a connection to cross a fork, closing it included: the parent's is let go unclosed and a new one made.
+    fn after_fork(&mut self) -> Result<(), StoreFailed> {
+        let mut connection = connect(&self.home.join(STORE))?;
+        core::mem::swap(&mut *self.connection, &mut connection);
+        core::mem::forget(connection);
+        self.process = std::process::id();
+        self.settle_again()
+    }
+}
+
+impl Drop for HomeStore {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            // Taken once, here: the field is not touched again.
+            let replacement = Connection::open_in_memory();
+            if let Ok(replacement) = replacement {
+                drop(core::mem::replace(&mut *self.connection, replacement));
+            }
+        }
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreFailed> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| database(path, &error))?;
+    let set = connection.busy_timeout(BUSY_TIME).and_then(|()| {
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        // A power cut may lose the last transactions; it also ends the life of the receive keys, so none of them can be replayed.
+        connection.pragma_update(None, "synchronous", "normal")?;
+        connection.pragma_update(None, "secure_delete", "on")?;
+        connection.pragma_update(None, "temp_store", "memory")
+    });
+    set.map_err(|error| database(path, &error))?;
+    Ok(connection)
+}
+
+fn check_version(connection: &Connection, path: &Path) -> Result<(), StoreFailed> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| database(path, &error))?;
+    match version {
+        VERSION => Ok(()),
+        0 => Err(StoreFailed(format!("`{}` is empty; restore it from a backup or make a new home", path.display()))),
+        newer => Err(StoreFailed(format!("`{}` is of version {newer}, this sealwire knows {VERSION}: update it", path.display()))),
+    }
+}
+
+/// When the store is settled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// A process opens the store.
+    Start,
+    /// A process that has it open finds another life in it.
+    Later,
+}
+
+/// Joins the present life if journal and marker agree, else burns the receive keys and begins `new_life`.
+fn settle(connection: &mut Connection, marker: &Marker, moment: Moment, new_life: LifeId) -> rusqlite::Result<LifeId> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let may_join = marker.is_kept() || moment == Moment::Later;
+    if let Some(mark) = read_mark(&transaction, marker)?.filter(|_| may_join) {
+        return Ok(mark.life);
+    }
+    transaction.execute("DELETE FROM receive_key", [])?;
+    transaction.execute("UPDATE life SET id = ?1", [new_life])?;
+    let sequence: i64 = transaction.query_row("SELECT sequence FROM life", [], |row| row.get(0))?;
+    advance(&transaction, marker, Mark { life: new_life, sequence: unsigned(sequence) })?;
+    transaction.commit()?;
+    empty_log(connection)?;
+    Ok(new_life)
+}
+
+/// The journal's mark, if it continues the marker's. Without volatile storage there is no marker to contradict it.
+fn read_mark(connection: &Connection, marker: &Marker) -> rusqlite::Result<Option<Mark>> {
+    let mark = connection
+        .prepare_cached("SELECT id, sequence FROM life")?
+        .query_row([], |row| Ok(Mark { life: row.get(0)?, sequence: unsigned(row.get(1)?) }))?;
+    if !marker.is_kept() {
+        return Ok(Some(mark));
+    }
+    let known = marker.read().map_err(failed_io)?;
+    Ok(known.filter(|known| mark.continues(known)).map(|_| mark))
+}
+
+fn advance(connection: &Connection, marker: &Marker, mark: Mark) -> rusqlite::Result<()> {
+    let next = Mark { sequence: mark.sequence + 1, ..mark };
+    connection.prepare_cached("UPDATE life SET sequence = ?1")?.execute([signed(next.sequence)])?;
+    marker.write(next).map_err(failed_io)
+}
+
+fn look_up(connection: &Connection, row: &Row) -> rusqlite::Result<Seen> {
+    let digest: Option<[u8; 32]> = connection
+        .prepare_cached("SELECT digest FROM opened WHERE reader = ?1 AND signer = ?2 AND id = ?3")?
+        .query_row(params![row.reader.as_bytes(), row.signer.as_bytes(), row.id.as_bytes()], |row| row.get(0))
+        .optional()?;
+    if let Some(digest) = digest {
+        return Ok(if digest == row.digest { Seen::Before } else { Seen::Other });
+    }
+    let horizon: i64 = connection.prepare_cached("SELECT horizon FROM life")?.query_row([], |row| row.get(0))?;
+    if row.expires <= unsigned(horizon) {
+        return Ok(Seen::BeyondHorizon);
+    }
+    let used: Option<i64> = connection
+        .prepare_cached("SELECT used FROM quota WHERE signer = ?1")?
+        .query_row([row.signer.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(if used.is_some_and(|used| unsigned(used) >= MAX_JOURNAL_ROWS) { Seen::Full } else { Seen::New })
+}
+
+fn add(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT INTO opened VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+        row.reader.as_bytes(),
+        row.signer.as_bytes(),
+        row.id.as_bytes(),
+        row.digest,
+        signed(row.expires)
+    ])?;
+    connection
+        .prepare_cached("INSERT INTO quota VALUES (?1, 1) ON CONFLICT (signer) DO UPDATE SET used = used + 1")?
+        .execute([row.signer.as_bytes()])
+        .map(drop)
+}
+
+/// Forgets messages that have ended, after raising the horizon to the last of them.
+fn purge(connection: &Connection, now: u64) -> rusqlite::Result<()> {
+    let purged: i64 = connection.prepare_cached("SELECT purged FROM life")?.query_row([], |row| row.get(0))?;
+    if unsigned(purged).abs_diff(now) < PURGE_EVERY {
+        return Ok(());
+    }
+    let ended = signed(now.saturating_sub(CLOCK_TOLERANCE));
+    connection.execute("UPDATE life SET purged = ?1", [signed(now)])?;
+    connection
+        .execute("UPDATE life SET horizon = max(horizon, coalesce((SELECT max(expires) FROM opened WHERE expires <= ?1), 0))", [ended])?;
+    if connection.execute("DELETE FROM opened WHERE expires <= ?1", [ended])? > 0 {
+        connection.execute("DELETE FROM quota", [])?;
+        connection.execute("INSERT INTO quota SELECT signer, count(*) FROM opened GROUP BY signer", [])?;
+    }
+    Ok(())
+}
+
+fn read_keys(connection: &Connection, agent: &str) -> rusqlite::Result<Vec<HeldKey>> {
+    let mut statement =
+        connection.prepare_cached("SELECT seed, created FROM receive_key WHERE agent = ?1 ORDER BY created DESC, rowid DESC")?;
+    let keys = statement.query_map([agent], |row| {
+        let seed = read_seed(row)?;
+        Ok(HeldKey { key: ReceiveKey::from_seed(seed), created: unsigned(row.get(1)?) })
+    })?;
+    keys.collect()
+}
+
+/// The first column as a secret, copied from SQLite's own memory and nowhere else.
+fn read_seed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Secret<32>> {
+    let bytes = row.get_ref(0)?.as_blob().map_err(|_| rusqlite::Error::InvalidQuery)?;
+    Secret::try_init_with(|seed| {
+        let whole = bytes.len() == seed.len();
+        whole.then(|| seed.copy_from_slice(bytes)).ok_or(rusqlite::Error::InvalidQuery)
+    })
+}
+
+fn read_secret(connection: &Connection, sql: &str, path: &Path) -> Result<Secret<32>, StoreFailed> {
+    connection.query_row(sql, [], read_seed).map_err(|error| database(path, &error))
+}
+
+fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+fn failed_io(error: std::io::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
+}
+
+fn database(path: &Path, error: &rusqlite::Error) -> StoreFailed {
+    let remedy = match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+            "; it is damaged: restore it from a backup or make a new home"
+        }
+        Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => "; choose a home that this user may write",
+        _ => "",
+    };
+    StoreFailed(format!("`{}` failed: {error}{remedy}", path.display()))
+}
+
+/// SQLite's integers are signed; times beyond its range are as good as never.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}

@@ -1,0 +1,171 @@
+//! The replay journal: which messages were opened. One unique key decides (SPEC.md, "Replay").
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    entropy::Entropy,
+    error::{EntropyFailed, StoreFailed},
+    key::{MessageId, ReceiveKey, SigningKey, Thumbprint},
+    limits::{CLOCK_TOLERANCE, MAX_JOURNAL_ROWS},
+};
+
+/// A message as the journal knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) reader: Thumbprint,
+    pub(crate) signer: Thumbprint,
+    pub(crate) id: MessageId,
+    /// SHA-256 of the signature input: header and body.
+    pub(crate) digest: [u8; 32],
+    pub(crate) expires: u64,
+}
+
+/// What the journal says of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Never seen; after an insert, now it is.
+    New,
+    /// This very message was opened before.
+    Before,
+    /// Another message with this id was.
+    Other,
+    /// It ends before the horizon: rows of that time are gone, so it can not be told.
+    BeyondHorizon,
+    /// The signer has used up its rows.
+    Full,
+    /// The journal is not the one this endpoint's receive keys belong to.
+    OtherLife,
+}
+
+/// A receive key with its time.
+pub(crate) struct HeldKey {
+    pub(crate) key: ReceiveKey,
+    pub(crate) created: u64,
+}
+
+/// What an endpoint keeps: its journal, and where there is a home, its keys.
+pub(crate) trait Store: Send {
+    /// What is known of a message. Changes nothing.
+    fn look_up(&mut self, row: &Row) -> Result<Seen, StoreFailed>;
+
+    /// Adds the message if it is new, in one transaction.
+    fn insert(&mut self, row: &Row, now: u64) -> Result<Seen, StoreFailed>;
+
+    /// The signing key of an agent, made when there is none.
+    fn agent_key(&mut self, name: &str, entropy: &dyn Entropy) -> Result<SigningKey, StoreFailed>;
+
+    /// The receive keys of an agent that are still held, newest first; those past `erase_before` are erased.
+    fn receive_keys(&mut self, agent: &str, erase_before: u64) -> Result<Vec<HeldKey>, StoreFailed>;
+
+    /// Keeps a new receive key.
+    fn add_receive_key(&mut self, agent: &str, key: &ReceiveKey, created: u64) -> Result<(), StoreFailed>;
+
+    /// Called after a fork, before anything else is done with the store.
+    fn after_fork(&mut self) -> Result<(), StoreFailed>;
+}
+
+/// A journal in memory, for an endpoint without a home. Its receive keys die with it, so nothing it forgot can be opened again.
+#[derive(Default)]
+pub(crate) struct MemoryStore {
+    rows: HashMap<(Thumbprint, Thumbprint, MessageId), ([u8; 32], u64)>,
+    by_end: BTreeMap<u64, Vec<(Thumbprint, Thumbprint, MessageId)>>,
+    rows_of: HashMap<Thumbprint, u64>,
+    horizon: u64,
+}
+
+impl MemoryStore {
+    fn purge(&mut self, now: u64) {
+        while let Some(first) = self.by_end.first_entry() {
+            let end = *first.key();
+            if end.saturating_add(CLOCK_TOLERANCE) > now {
+                break;
+            }
+            self.horizon = self.horizon.max(end);
+            for key in first.remove() {
+                self.rows.remove(&key);
+                if let Some(rows) = self.rows_of.get_mut(&key.1) {
+                    *rows -= 1;
+                }
+            }
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn look_up(&mut self, row: &Row) -> Result<Seen, StoreFailed> {
+        Ok(match self.rows.get(&(row.reader, row.signer, row.id)) {
+            Some((digest, _)) if *digest == row.digest => Seen::Before,
+            Some(_) => Seen::Other,
+            None if row.expires <= self.horizon => Seen::BeyondHorizon,
+            None if self.rows_of.get(&row.signer).is_some_and(|rows| *rows >= MAX_JOURNAL_ROWS) => Seen::Full,
+            None => Seen::New,
+        })
+    }
+
+    fn insert(&mut self, row: &Row, now: u64) -> Result<Seen, StoreFailed> {
+        self.purge(now);
+        let seen = self.look_up(row)?;
+        if seen == Seen::New {
+            let key = (row.reader, row.signer, row.id);
+            self.rows.insert(key, (row.digest, row.expires));
+            self.by_end.entry(row.expires).or_default().push(key);
+            *self.rows_of.entry(row.signer).or_default() += 1;
+        }
+        Ok(seen)
+    }
+
+    fn agent_key(&mut self, _: &str, entropy: &dyn Entropy) -> Result<SigningKey, StoreFailed> {
+        SigningKey::generate(entropy).map_err(|EntropyFailed| StoreFailed(EntropyFailed.to_string()))
+    }
+
+    fn receive_keys(&mut self, _: &str, _: u64) -> Result<Vec<HeldKey>, StoreFailed> {
+        Ok(Vec::new())
+    }
+
+    fn add_receive_key(&mut self, _: &str, _: &ReceiveKey, _: u64) -> Result<(), StoreFailed> {
+        Ok(())
+    }
+
+    fn after_fork(&mut self) -> Result<(), StoreFailed> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: u8, digest: u8, expires: u64) -> Row {
+        let key = |byte| Thumbprint::from_bytes([byte; 32]);
+        Row { reader: key(1), signer: key(2), id: MessageId::from_bytes([id; 16]), digest: [digest; 32], expires }
+    }
+
+    #[test]
+    fn a_message_is_new_once_and_its_id_is_taken() -> Result<(), StoreFailed> {
+        let mut store = MemoryStore::default();
+        assert_eq!(store.insert(&row(1, 1, 100), 10)?, Seen::New);
+        assert_eq!(store.insert(&row(1, 1, 100), 10)?, Seen::Before);
+        assert_eq!(store.insert(&row(1, 2, 100), 10)?, Seen::Other);
+        Ok(())
+    }
+
+    #[test]
+    fn a_clock_that_jumps_forward_and_back_revives_nothing() -> Result<(), StoreFailed> {
+        let mut store = MemoryStore::default();
+        assert_eq!(store.insert(&row(1, 1, 100), 10)?, Seen::New);
+        assert_eq!(store.insert(&row(2, 2, 1_000_600), 1_000_000)?, Seen::New);
+        assert_eq!(store.insert(&row(1, 1, 100), 10)?, Seen::BeyondHorizon);
+        assert_eq!(store.insert(&row(3, 3, 610), 10)?, Seen::New, "later messages pass");
+        Ok(())
+    }
+
+    #[test]
+    fn rows_are_given_back_when_they_end() -> Result<(), StoreFailed> {
+        let mut store = MemoryStore::default();
+        store.insert(&row(1, 1, 100), 10)?;
+        store.insert(&row(2, 2, 900), 100 + CLOCK_TOLERANCE)?;
+        assert_eq!(store.rows.len(), 1);
+        assert_eq!(store.rows_of.values().sum::<u64>(), 1);
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! Lanes: a secret that belongs to one signer and one reader, used once the reader has named it (SPEC.md, "Lanes").
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    certificate::Certificate,
+    key::{LaneId, ReceiveKeyId, Thumbprint},
+    limits::{CLOCK_TOLERANCE, LANE_KEPT, LANE_LIFETIME, LANE_MESSAGES, LANE_OFFER_WAIT, MAX_ACKNOWLEDGED, MAX_LANES, MAX_LANES_PER_PEER},
+    schedule::{LaneEnds, LaneSecret},
+};
+
+/// One direction between two keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Pair {
+    pub(crate) signer: Thumbprint,
+    pub(crate) reader: Thumbprint,
+}
+
+impl Pair {
+    pub(crate) fn reversed(self) -> Self {
+        Self { signer: self.reader, reader: self.signer }
+    }
+}
+
+/// What an opening says to the reader and a lane message does not. When it changes, the next message is an opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) receive_key: ReceiveKeyId,
+    pub(crate) policy: Option<[u8; 16]>,
+    pub(crate) roster: u64,
+}
+
+/// A lane this endpoint sends in, or offers to.
+pub(crate) struct Outgoing {
+    pub(crate) id: LaneId,
+    pub(crate) secret: Arc<LaneSecret>,
+    pub(crate) terms: Terms,
+    pub(crate) since: u64,
+    sent: u32,
+}
+
+impl Outgoing {
+    pub(crate) fn new(id: LaneId, secret: LaneSecret, terms: Terms, since: u64) -> Self {
+        Self { id, secret: Arc::new(secret), terms, since, sent: 0 }
+    }
+}
+
+/// A lane this endpoint reads.
+#[derive(Clone)]
+pub(crate) struct Incoming {
+    pub(crate) secret: Arc<LaneSecret>,
+    pub(crate) ends: LaneEnds,
+    pub(crate) certificate: Arc<Certificate>,
+    since: u64,
+    used: bool,
+}
+
+/// All lanes of an endpoint. They are never written down: a restart ends them.
+#[derive(Default)]
+pub(crate) struct Lanes {
+    offered: HashMap<Pair, Outgoing>,
+    sending: HashMap<Pair, Outgoing>,
+    receiving: HashMap<LaneId, Incoming>,
+}
+
+impl Lanes {
+    /// The lane to seal the next message of `pair` in, if there is one on these terms. Counts the message.
+    pub(crate) fn next(&mut self, pair: Pair, terms: &Terms, now: u64) -> Option<(LaneId, Arc<LaneSecret>)> {
+        let lane = self.sending.get_mut(&pair)?;
+        if !is_within(lane.since, LANE_LIFETIME, now) || lane.sent >= LANE_MESSAGES || lane.terms != *terms {
+            self.sending.remove(&pair);
+            return None;
+        }
+        lane.sent += 1;
+        Some((lane.id, Arc::clone(&lane.secret)))
+    }
+
+    /// Remembers what an opening offered, unless an earlier offer may still be named.
+    pub(crate) fn offer(&mut self, pair: Pair, lane: Outgoing) {
+        let waiting = self.offered.get(&pair).is_some_and(|earlier| is_within(earlier.since, LANE_OFFER_WAIT, lane.since));
+        if !waiting {
+            self.offered.insert(pair, lane);
+        }
+    }
+
+    /// The reader of `pair` has named `lanes`: what was offered is now used.
+    pub(crate) fn confirm(&mut self, pair: Pair, lanes: &[LaneId]) {
+        if self.offered.get(&pair).is_some_and(|offer| lanes.contains(&offer.id))
+            && let Some(lane) = self.offered.remove(&pair)
+        {
+            self.sending.insert(pair, lane);
+        }
+    }
+
+    /// Takes a lane that a verified opening offered. When there are too many, it is not taken: the sender goes on with openings.
+    pub(crate) fn accept(&mut self, id: LaneId, secret: LaneSecret, ends: LaneEnds, certificate: Arc<Certificate>, now: u64) -> bool {
+        self.receiving.retain(|_, lane| is_within(lane.since, LANE_KEPT, now));
+        let same_pair = |lane: &&Incoming| lane.ends.signer == ends.signer && lane.ends.reader == ends.reader;
+        if self.receiving.len() >= MAX_LANES || self.receiving.values().filter(same_pair).count() >= MAX_LANES_PER_PEER {
+            return false;
+        }
+        self.receiving.insert(id, Incoming { secret: Arc::new(secret), ends, certificate, since: now, used: false });
+        true
+    }
+
+    /// The lane to open an envelope with.
+    pub(crate) fn find(&self, id: LaneId, now: u64) -> Option<Incoming> {
+        self.receiving.get(&id).filter(|lane| is_within(lane.since, LANE_KEPT, now)).cloned()
+    }
+
+    /// A message came in the lane: its sender knows that it is held, and it need not be named again.
+    pub(crate) fn used(&mut self, id: LaneId) {
+        if let Some(lane) = self.receiving.get_mut(&id) {
+            lane.used = true;
+        }
+    }
+
+    /// Lanes from the reader of `pair` back to its signer that were not used yet: to be named by the next message of `pair`.
+    pub(crate) fn unnamed(&self, pair: Pair, now: u64) -> Vec<LaneId> {
+        let back = pair.reversed();
+        let waiting = |lane: &Incoming| {
+            !lane.used && lane.ends.signer == back.signer && lane.ends.reader == back.reader && is_within(lane.since, LANE_LIFETIME, now)
+        };
+        self.receiving.iter().filter(|(_, lane)| waiting(lane)).map(|(id, _)| *id).take(MAX_ACKNOWLEDGED).collect()
+    }
+
+    /// Stops sending in a lane.
+    pub(crate) fn forget(&mut self, id: LaneId) {
+        self.offered.retain(|_, lane| lane.id != id);
+        self.sending.retain(|_, lane| lane.id != id);
+    }
+
+    /// Drops each lane that touches a key for which `is_gone` holds, or that was derived from a receive key for which `is_erased` holds.
+    pub(crate) fn drop_where(&mut self, is_gone: impl Fn(&Thumbprint) -> bool, is_erased: impl Fn(&ReceiveKeyId) -> bool) {
+        let stays = |pair: &Pair| !is_gone(&pair.signer) && !is_gone(&pair.reader);
+        self.offered.retain(|pair, _| stays(pair));
+        self.sending.retain(|pair, _| stays(pair));
+        self.receiving.retain(|_, lane| !is_gone(&lane.ends.signer) && !is_gone(&lane.ends.reader) && !is_erased(&lane.ends.receive_key));
+    }
+}
+
+/// Whether `now` is within `lifetime` seconds of `since`; a clock that was set back by more than clocks may differ ends it too.
+fn is_within(since: u64, lifetime: u64, now: u64) -> bool {
+    now.saturating_sub(since) < lifetime && since.saturating_sub(now) <= CLOCK_TOLERANCE
+}

@@ -1,0 +1,309 @@
+//! [`Roster`]: the root-signed list of nodes, what each may host, and what is revoked (SPEC.md, "Roster").
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    address::{InvalidName, check_name},
+    cbor::{Malformed, Reader, Writer},
+    domain::Domain,
+    error::OpenError,
+    key::{KeyId, SigningKey, Thumbprint, VerifyingKey},
+    labels,
+    limits::{CLOCK_TOLERANCE, MAX_LABEL, MAX_LABELS, MAX_ROSTER},
+    sign1::{self, Claimed, Profile},
+};
+
+const PROFILE: Profile = Profile { typ: labels::TYP_ROSTER, label: labels::ROSTER };
+const MAX_NODES: usize = 4096;
+const MAX_PATTERNS: usize = 64;
+const MAX_REVOKED: usize = 16_384;
+
+/// A node as the root lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RosterNode {
+    /// The node's name.
+    pub name: String,
+    /// The node's key, which certifies its agents.
+    pub key: VerifyingKey,
+    /// Names the node may host: a name, or the start of names followed by `*`. `*` alone is every name.
+    pub hosts: Vec<String>,
+    /// Words policy may use about the node, such as `pii`.
+    pub clearances: Vec<String>,
+}
+
+impl RosterNode {
+    /// A node that may host every name.
+    ///
+    /// # Errors
+    /// If `name` cannot be a node's name.
+    pub fn new(name: &str, key: VerifyingKey) -> Result<Self, InvalidName> {
+        check_name(name)?;
+        Ok(Self { name: name.into(), key, hosts: vec!["*".into()], clearances: Vec::new() })
+    }
+
+    /// Whether the node may host the agent `name`.
+    pub fn may_host(&self, name: &str) -> bool {
+        self.hosts.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => pattern == name,
+        })
+    }
+}
+
+/// What a roster says, before the root signs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RosterClaims {
+    /// The nodes.
+    pub nodes: Vec<RosterNode>,
+    /// Keys of nodes or agents that are no longer trusted.
+    pub revoked: Vec<Thumbprint>,
+}
+
+/// A roster whose signature was checked.
+#[derive(Debug, Clone)]
+pub struct Roster {
+    version: u64,
+    issued: u64,
+    expires: u64,
+    claims: RosterClaims,
+    bytes: Vec<u8>,
+}
+
+impl Roster {
+    pub(crate) fn sign(
+        root: &SigningKey,
+        domain: Domain,
+        previous: Option<&Self>,
+        mut claims: RosterClaims,
+        issued: u64,
+        expires: u64,
+    ) -> Self {
+        claims.nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        claims.revoked.sort();
+        claims.revoked.dedup();
+        let version = previous.map_or(1, |previous| previous.version + 1);
+        let payload = encode(version, previous.map_or([0; 32], Self::digest), issued, expires, &claims);
+        let bytes = sign1::sign(PROFILE, &domain, root, &payload);
+        Self { version, issued, expires, claims, bytes }
+    }
+
+    /// Checks a roster against the root key of its domain.
+    ///
+    /// # Errors
+    /// [`OpenError::TooLarge`], [`OpenError::Malformed`], [`OpenError::NotAuthentic`], [`OpenError::Expired`] or [`OpenError::FromFuture`].
+    pub fn verify(bytes: &[u8], root: &VerifyingKey, now: u64) -> Result<Self, OpenError> {
+        let roster = Self::verify_signature(bytes, root)?;
+        roster.check_time(now)?;
+        Ok(roster)
+    }
+
+    /// As [`Roster::verify`] without the clock: what the domain's own root reads before it renews.
+    pub(crate) fn verify_signature(bytes: &[u8], root: &VerifyingKey) -> Result<Self, OpenError> {
+        if bytes.len() > MAX_ROSTER {
+            return Err(OpenError::TooLarge { size: bytes.len(), limit: MAX_ROSTER });
+        }
+        let claimed = Claimed::parse(PROFILE, bytes)?;
+        let signed = claimed.signer == root.thumbprint().short() && claimed.is_signed_by(PROFILE, &Domain::of(root), root);
+        if !signed {
+            return Err(OpenError::NotAuthentic);
+        }
+        let mut roster = decode(claimed.payload)?;
+        roster.bytes = bytes.to_vec();
+        Ok(roster)
+    }
+
+    /// Takes `offered` in place of this roster if its version is higher.
+    ///
+    /// # Errors
+    /// [`OpenError::RosterConflict`] if it is lower, or the same with other content: an alarm, as the root signed two.
+    pub fn follow(&self, offered: Self) -> Result<Self, OpenError> {
+        let same = offered.version == self.version && offered.digest() == self.digest();
+        if offered.version > self.version || same {
+            Ok(offered)
+        } else {
+            Err(OpenError::RosterConflict { offered: offered.version, known: self.version })
+        }
+    }
+
+    pub(crate) fn check_time(&self, now: u64) -> Result<(), OpenError> {
+        check_time(self.issued, self.expires, now)
+    }
+
+    /// The version; each roster's is higher than the one before.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Unix time at which it ends.
+    pub fn expires(&self) -> u64 {
+        self.expires
+    }
+
+    /// What it says.
+    pub fn claims(&self) -> &RosterClaims {
+        &self.claims
+    }
+
+    /// As it travels.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// SHA-256 of the signed bytes.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.bytes).into()
+    }
+
+    /// The node of that name.
+    pub fn node(&self, name: &str) -> Option<&RosterNode> {
+        self.claims.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// Whether a key is no longer trusted.
+    pub fn is_revoked(&self, key: &Thumbprint) -> bool {
+        self.claims.revoked.binary_search(key).is_ok()
+    }
+
+    /// The node that may, as of this roster, certify agent `name` with a key named `signer`.
+    pub(crate) fn certifier(&self, node: &str, signer: KeyId, name: &str) -> Result<&RosterNode, OpenError> {
+        let node = self.node(node).ok_or(OpenError::UnknownSigner)?;
+        let key = node.key.thumbprint();
+        if key.short() != signer {
+            return Err(OpenError::UnknownSigner);
+        }
+        if self.is_revoked(&key) || !node.may_host(name) {
+            return Err(OpenError::Revoked);
+        }
+        Ok(node)
+    }
+}
+
+/// That `now` lies between `issued` and `expires`, give or take the difference of two clocks.
+pub(crate) fn check_time(issued: u64, expires: u64, now: u64) -> Result<(), OpenError> {
+    let ahead = issued.saturating_sub(now);
+    if ahead > CLOCK_TOLERANCE {
+        return Err(OpenError::FromFuture { by: ahead });
+    }
+    match now.checked_sub(expires) {
+        Some(by) if by >= CLOCK_TOLERANCE => Err(OpenError::Expired { by }),
+        _ => Ok(()),
+    }
+}
+
+fn encode(version: u64, previous: [u8; 32], issued: u64, expires: u64, claims: &RosterClaims) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.map(6).int(1).uint(version).int(2).bytes(&previous).int(3).uint(issued).int(4).uint(expires);
+    writer.int(5).array(claims.nodes.len());
+    for node in &claims.nodes {
+        writer.array(4).text(&node.name).bytes(node.key.as_bytes());
+        for words in [&node.hosts, &node.clearances] {
+            writer.array(words.len());
+            for word in words {
+                writer.text(word);
+            }
+        }
+    }
+    writer.int(6).array(claims.revoked.len());
+    for key in &claims.revoked {
+        writer.bytes(key.as_bytes());
+    }
+    writer.finish()
+}
+
+fn decode(payload: &[u8]) -> Result<Roster, OpenError> {
+    let mut roster = Roster { version: 0, issued: 0, expires: 0, claims: RosterClaims::default(), bytes: Vec::new() };
+    let mut labels_read = 0;
+    let mut reader = Reader::new(payload)?;
+    reader.map("expected a roster's claims", |reader, label| {
+        labels_read += 1;
+        match label {
+            1 => roster.version = reader.uint("expected a version")?,
+            2 => drop(reader.bytes_of::<32>("expected the hash of the roster before")?),
+            3 => roster.issued = reader.uint("expected a time")?,
+            4 => roster.expires = reader.uint("expected a time")?,
+            5 => {
+                let count = reader.array_up_to(MAX_NODES, "expected at most 4096 nodes")?;
+                roster.claims.nodes = (0..count).map(|_| decode_node(reader)).collect::<Result<_, _>>()?;
+            }
+            6 => {
+                let count = reader.array_up_to(MAX_REVOKED, "expected at most 16384 revoked keys")?;
+                let keys = (0..count).map(|_| reader.bytes_of("expected a thumbprint").map(Thumbprint::from_bytes));
+                roster.claims.revoked = keys.collect::<Result<_, _>>()?;
+            }
+            _ => return Err(reader.expected("unknown claim")),
+        }
+        Ok(())
+    })?;
+    let ordered = roster.claims.nodes.is_sorted_by(|a, b| a.name < b.name) && roster.claims.revoked.is_sorted_by(|a, b| a < b);
+    if labels_read != 6 || roster.version == 0 || !ordered {
+        return Err(Malformed { what: "roster lacks a claim, or lists something twice or out of order", offset: 0 }.into());
+    }
+    Ok(roster)
+}
+
+fn decode_node(reader: &mut Reader<'_>) -> Result<RosterNode, Malformed> {
+    reader.array(4, "expected a node of 4 items")?;
+    let name = reader.text("expected a node's name")?;
+    check_name(name).map_err(|_| reader.expected("node name is not of its form"))?;
+    let key = reader.bytes_of::<32>("expected a node's key")?;
+    let key = VerifyingKey::from_bytes(&key).map_err(|_| reader.expected("node key is not a sound public key"))?;
+    let hosts = decode_words(reader, MAX_PATTERNS)?;
+    let clearances = decode_words(reader, MAX_LABELS)?;
+    Ok(RosterNode { name: name.into(), key, hosts, clearances })
+}
+
+fn decode_words(reader: &mut Reader<'_>, limit: usize) -> Result<Vec<String>, Malformed> {
+    let count = reader.array_up_to(limit, "expected a short list of words")?;
+    (0..count)
+        .map(|_| {
+            let word = reader.text("expected a word")?;
+            if word.len() <= MAX_LABEL { Ok(word.to_owned()) } else { Err(reader.expected("word of over 64 characters")) }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::Root, error::EntropyFailed};
+
+    fn listed(name: &str) -> Result<RosterNode, EntropyFailed> {
+        let key = *Root::generate()?.verifying_key();
+        Ok(RosterNode { name: name.into(), key, hosts: vec!["crew-*".into(), "editor".into()], clearances: vec!["pii".into()] })
+    }
+
+    #[test]
+    fn what_the_root_signed_is_read_back() -> Result<(), Box<dyn std::error::Error>> {
+        let root = Root::generate()?;
+        let claims = RosterClaims { nodes: vec![listed("pi2")?, listed("pi1")?], revoked: vec![Thumbprint::from_bytes([9; 32])] };
+        let signed = root.sign_roster(None, claims, 1000);
+        let read = Roster::verify(signed.as_bytes(), root.verifying_key(), 1000)?;
+        assert_eq!(read.claims(), signed.claims());
+        assert!(read.is_revoked(&Thumbprint::from_bytes([9; 32])));
+        let node = read.node("pi1").ok_or("no pi1")?;
+        assert!(node.may_host("crew-a") && node.may_host("editor") && !node.may_host("editor2") && !node.may_host("boss"));
+        Ok(())
+    }
+
+    #[test]
+    fn another_root_a_flipped_bit_or_an_old_roster_is_refused() -> Result<(), Box<dyn std::error::Error>> {
+        let root = Root::generate()?;
+        let first = root.sign_roster(None, RosterClaims { nodes: vec![listed("pi1")?], ..Default::default() }, 1000);
+        let other = Root::generate()?;
+        assert_eq!(Roster::verify(first.as_bytes(), other.verifying_key(), 1000).err(), Some(OpenError::NotAuthentic));
+        for at in 0..first.as_bytes().len() {
+            let mut flipped = first.as_bytes().to_vec();
+            flipped[at] ^= 1;
+            assert!(Roster::verify(&flipped, root.verifying_key(), 1000).is_err(), "byte {at}");
+        }
+        let late = 1000 + crate::limits::ROSTER_LIFETIME + CLOCK_TOLERANCE;
+        assert_eq!(Roster::verify(first.as_bytes(), root.verifying_key(), late).err(), Some(OpenError::Expired { by: CLOCK_TOLERANCE }));
+        let second = root.sign_roster(Some(&first), RosterClaims::default(), 1000);
+        assert_eq!(first.follow(second.clone())?.version(), 2);
+        assert_eq!(second.follow(first).err(), Some(OpenError::RosterConflict { offered: 1, known: 2 }));
+        let fork = root.sign_roster(Some(&second), RosterClaims::default(), 1000);
+        let other_fork = root.sign_roster(Some(&second), RosterClaims::default(), 1001);
+        assert_eq!(fork.follow(other_fork).err(), Some(OpenError::RosterConflict { offered: 3, known: 3 }));
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! [`Memory`]: a transport within one process.
+
+use core::{
+    future::poll_fn,
+    task::{Poll, Waker},
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Delivery, Transport, TransportError};
+use crate::{address::Address, envelope::Envelope};
+
+/// Envelopes held for one reader. More means that the reader has stopped.
+const MAX_QUEUED: usize = 1024;
+
+/// A queue for each reader, in memory. Clones share their queues.
+#[derive(Clone, Default)]
+pub struct Memory(Arc<Mutex<Queues>>);
+
+#[derive(Default)]
+struct Queues {
+    of: HashMap<Address, Queue>,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Vec<u8>>,
+    wakers: Vec<Waker>,
+}
+
+impl Memory {
+    /// An empty transport.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends it: what is queued is still given, then [`TransportError::Closed`].
+    pub fn close(&self) {
+        let mut queues = self.lock();
+        queues.closed = true;
+        queues.of.values_mut().for_each(Queue::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl core::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Memory")
+    }
+}
+
+impl Queue {
+    fn wake(&mut self) {
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl Transport for Memory {
+    type Delivery = MemoryDelivery;
+
+    async fn send(&self, to: &Address, envelope: Envelope) -> Result<(), TransportError> {
+        let mut queues = self.lock();
+        if queues.closed {
+            return Err(TransportError::Closed);
+        }
+        let queue = queues.of.entry(to.clone()).or_default();
+        if queue.waiting.len() >= MAX_QUEUED {
+            return Err(TransportError::Full { limit: MAX_QUEUED });
+        }
+        queue.waiting.push_back(envelope.into_bytes());
+        queue.wake();
+        Ok(())
+    }
+
+    async fn receive(&self, reader: &Address) -> Result<MemoryDelivery, TransportError> {
+        poll_fn(|context| {
+            let mut queues = self.lock();
+            let closed = queues.closed;
+            let queue = queues.of.entry(reader.clone()).or_default();
+            if let Some(bytes) = queue.waiting.pop_front() {
+                let (from, reader) = (self.clone(), reader.clone());
+                return Poll::Ready(Ok(MemoryDelivery { bytes: Some(bytes), from, reader }));
+            }
+            if closed {
+                return Poll::Ready(Err(TransportError::Closed));
+            }
+            queue.wakers.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// An envelope taken from a [`Memory`].
+pub struct MemoryDelivery {
+    bytes: Option<Vec<u8>>,
+    from: Memory,
+    reader: Address,
+}
+
+impl Delivery for MemoryDelivery {
+    fn bytes(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or_default()
+    }
+
+    async fn acknowledge(mut self) -> Result<(), TransportError> {
+        self.bytes = None;
+        Ok(())
+    }
+}
+
+impl Drop for MemoryDelivery {
+    fn drop(&mut self) {
+        if let Some(bytes) = self.bytes.take() {
+            let mut queues = self.from.lock();
+            let queue = queues.of.entry(self.reader.clone()).or_default();
+            queue.waiting.push_front(bytes);
+            queue.wake();
+        }
+    }
+}
+
+impl core::fmt::Debug for MemoryDelivery {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "MemoryDelivery({} bytes)", self.bytes().len())
+    }
+}
