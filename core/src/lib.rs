@@ -57,7 +57,7 @@ pub use envelope::{Claims, Envelope, Form};
 pub use error::{EntropyFailed, OpenError, SealError, StoreFailed};
 pub use header::{Acknowledged, Header, MessageRef};
 #[cfg(feature = "home")]
-pub use home::Home;
+pub use home::{Created, Home};
 pub use key::{InvalidKey, KeyId, LaneId, MessageId, RECEIVE_KEY_LEN, ReceiveKeyId, Thread, Thumbprint, VerifyingKey};
 pub use message::{Draft, Message, Sealed};
 pub use policy::{Direction, Policy, Request, Verdict};

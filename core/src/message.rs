@@ -10,10 +10,12 @@ use crate::{
 };
 
 /// A message to be sealed. Nothing here travels by itself: [`Endpoint::seal`](crate::Endpoint::seal) makes an [`Envelope`] of it.
+///
+/// The body is anything that lends bytes; it is read in place and copied once, into the envelope.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Draft {
+pub struct Draft<B> {
     pub(crate) kind: String,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: B,
     pub(crate) thread: Option<Thread>,
     pub(crate) labels: Vec<String>,
     pub(crate) content_type: Option<String>,
@@ -22,12 +24,12 @@ pub struct Draft {
     pub(crate) lifetime: u64,
 }
 
-impl Draft {
+impl<B: AsRef<[u8]>> Draft<B> {
     /// A message of a kind, such as `task` or `result`. It lives 10 minutes in a thread of its own.
-    pub fn new(kind: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+    pub fn new(kind: impl Into<String>, body: B) -> Self {
         Self {
             kind: kind.into(),
-            body: body.into(),
+            body,
             thread: None,
             labels: Vec::new(),
             content_type: None,
@@ -80,9 +82,9 @@ impl Draft {
     }
 }
 
-impl fmt::Debug for Draft {
+impl<B: AsRef<[u8]>> fmt::Debug for Draft<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Draft({} of {} bytes)", self.kind, self.body.len())
+        write!(f, "Draft({} of {} bytes)", self.kind, self.body.as_ref().len())
     }
 }
 

@@ -39,14 +39,15 @@ impl Endpoint {
     ///
     /// # Errors
     /// See [`SealError`]; nothing was sealed then.
-    pub fn seal(&self, from: &Address, to: &Address, draft: &Draft) -> Result<Sealed, SealError> {
+    pub fn seal<B: AsRef<[u8]>>(&self, from: &Address, to: &Address, draft: &Draft<B>) -> Result<Sealed, SealError> {
         let now = self.clock.now();
         self.check_process().and_then(|()| self.renew(from, now)).and_then(|()| self.renew(to, now)).map_err(seal_error)?;
         check_draft(draft)?;
         let plan = self.plan(from, to, now)?;
         let header = self.header(from, to, draft, &plan, now)?;
-        self.permit(&header, draft.body.len(), &plan, now)?;
-        self.seal_planned(header, &draft.body, plan, now)
+        let body = draft.body.as_ref();
+        self.permit(&header, body.len(), &plan, now)?;
+        self.seal_planned(header, body, plan, now)
     }
 
     /// Seals an acknowledgement from the hosted agent `from` for `to`, if there are lanes of `to` that were not named to it yet.
@@ -65,7 +66,7 @@ impl Endpoint {
         if named.is_empty() {
             return Ok(None);
         }
-        self.seal(from, to, &Draft::new(ACKNOWLEDGEMENT, Vec::new())).map(Some)
+        self.seal(from, to, &Draft::new(ACKNOWLEDGEMENT, [])).map(Some)
     }
 
     fn plan(&self, from: &Address, to: &Address, now: u64) -> Result<Plan, SealError> {
@@ -88,7 +89,7 @@ impl Endpoint {
         Ok(Plan { author, reader, pair, terms, lane, names, clearances })
     }
 
-    fn header(&self, from: &Address, to: &Address, draft: &Draft, plan: &Plan, now: u64) -> Result<Header, SealError> {
+    fn header<B>(&self, from: &Address, to: &Address, draft: &Draft<B>, plan: &Plan, now: u64) -> Result<Header, SealError> {
         let mut labels = draft.labels.clone();
         labels.sort();
         labels.dedup();
@@ -176,7 +177,7 @@ impl Endpoint {
 /// The kind of a message that only confirms. It is never acknowledged itself.
 pub(super) const ACKNOWLEDGEMENT: &str = "ack";
 
-fn check_draft(draft: &Draft) -> Result<(), InvalidName> {
+fn check_draft<B>(draft: &Draft<B>) -> Result<(), InvalidName> {
     check_kind(&draft.kind)?;
     draft.labels.iter().try_for_each(|label| check_label(label))?;
     draft.content_type.as_deref().map_or(Ok(()), check_content_type)?;

@@ -282,7 +282,7 @@ fn policy_says_no_on_both_sides_and_when_it_panics() -> Outcome {
         }
     };
     let pair = pair_with(Endpoint::builder().policy(rule))?;
-    let seal = |draft: Draft| pair.endpoint.seal(&pair.a, &pair.b, &draft);
+    let seal = |draft: Draft<&str>| pair.endpoint.seal(&pair.a, &pair.b, &draft);
     assert_eq!(seal(Draft::new("task", "").label("pii")).err(), Some(SealError::Denied("pii only with anonymized".into())));
     assert_eq!(seal(Draft::new("hangs", "")).err(), Some(SealError::Denied("the policy panicked".into())));
     pair.open(&seal(Draft::new("task", "").label("pii").label("anonymized"))?.envelope)?;

@@ -1,0 +1,103 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`. Everything they make is inside this folder.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+OLDEST := .venv-oldest
+CREWAI_OLDEST := 1.9.3
+FUZZ_SECONDS ?= 20
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_CACHE_DIR ?= $(CURDIR)/target/uv
+export CARGO_BUILD_JOBS ?= 2
+
+# CrewAI asks nobody and tells nobody while it is tested.
+QUIET := CREWAI_DISABLE_TELEMETRY=true OTEL_SDK_DISABLED=true CREWAI_TRACING_ENABLED=false CREWAI_TESTING=true LITELLM_LOCAL_MODEL_COST_MAP=True
+
+.PHONY: help
+help: ## Show this.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+.PHONY: demo
+demo: $(VENV)/installed ## Run a sealed crew and three attacks on it. Needs no network once installed, and no key.
+	$(VENV)/bin/sealwire demo
+
+.PHONY: test
+test: lint test-rust test-python ## Everything that must hold before a change lands.
+
+.PHONY: lint
+lint: $(VENV)/tools
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	cd python && ../$(VENV)/bin/ruff check . ../tests
+	cd python && ../$(VENV)/bin/ruff format --check . ../tests
+	cd python && ../$(VENV)/bin/mypy sealwire
+	cd python && MYPYPATH=. ../$(VENV)/bin/stubtest sealwire._sealwire
+
+.PHONY: test-rust
+test-rust: check-rust
+	cargo test --workspace --locked
+	cargo check -p sealwire --no-default-features --locked
+
+.PHONY: test-python
+test-python: $(VENV)/tools
+	$(QUIET) $(VENV)/bin/python -m pytest python/tests tests/independent
+
+.PHONY: test-oldest
+test-oldest: $(OLDEST)/installed ## The CrewAI tests with the oldest CrewAI that is supported.
+	$(QUIET) $(OLDEST)/bin/python -m pytest python/tests
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZ_SECONDS (20). Needs cargo-fuzz: `cargo install --locked cargo-fuzz`.
+	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing: run `cargo install --locked cargo-fuzz`' >&2; exit 1; }
+	for target in $$(cargo fuzz list); do cargo fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -seed=1; done
+
+.PHONY: bench
+bench: $(VENV)/tools ## Measure sealing and opening beside their primitives, and a sealed crew beside a bare one.
+	cargo bench --locked -p sealwire
+	$(QUIET) $(VENV)/bin/python python/tests/bench_crew.py
+
+# What a fresh machine may lack, each with its remedy.
+
+.PHONY: check-rust
+check-rust:
+	@command -v cargo >/dev/null || { echo 'Rust is missing: install it from https://rustup.rs (1.95 or newer)' >&2; exit 1; }
+	@command -v cc >/dev/null || { echo 'A C compiler is missing: on Debian or Ubuntu, `apt install gcc`; on macOS, `xcode-select --install`' >&2; exit 1; }
+
+.PHONY: check-python
+check-python:
+	@command -v $(PYTHON) >/dev/null || { echo 'Python is missing: install Python 3.10 to 3.13, or say which: `make PYTHON=python3.12 …`' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "$$($(PYTHON) --version) cannot run CrewAI: use Python 3.10 to 3.13, as in \`make PYTHON=python3.12 …\`" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'Python lacks venv: on Debian or Ubuntu, `apt install python3-venv`' >&2; exit 1; }
+
+SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(wildcard core/Cargo.toml cli/Cargo.toml python/Cargo.toml python/pyproject.toml) \
+           $(shell find core/src cli/src python/src python/sealwire -type f -not -name '*.so' -not -name '*.pyc' 2>/dev/null)
+
+$(VENV)/uv: | check-python
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	touch $@
+
+$(VENV)/installed: $(VENV)/uv $(SOURCES) | check-rust
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --reinstall-package sealwire './python[crewai]'
+	touch $@
+
+$(VENV)/tools: $(VENV)/installed tests/requirements.txt
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python -r tests/requirements.txt
+	touch $@
+
+# The wheel is built once, for $(VENV); the stable ABI lets any CPython from 3.10 on use it.
+$(OLDEST)/installed: $(VENV)/tools
+	$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(OLDEST)
+	$(VENV)/bin/uv pip install --quiet --python $(OLDEST)/bin/python -r tests/requirements.txt 'crewai==$(CREWAI_OLDEST)'
+	$(VENV)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --reinstall-package sealwire ./python
+	touch $@
+
+.PHONY: clean
+clean: ## Remove what these commands made.
+	rm -rf target fuzz/target $(VENV) $(OLDEST)

@@ -1,0 +1,26 @@
+//! The native half of the Python package `sealwire`: keys, formats and checks. What is sugar, and what knows CrewAI, is Python.
+//!
+//! Each class here is frozen and shared by threads; the interpreter is released around cryptography and storage.
+
+#![forbid(unsafe_code)]
+
+use pyo3::prelude::*;
+
+mod endpoint;
+mod error;
+mod header;
+mod hooks;
+mod message;
+
+/// The native half of `sealwire`.
+#[pymodule(gil_used = false)]
+mod _sealwire {
+    #[pymodule_export]
+    use super::endpoint::Endpoint;
+    #[pymodule_export]
+    use super::header::Header;
+    #[pymodule_export]
+    use super::hooks::{Entry, Request};
+    #[pymodule_export]
+    use super::message::{Message, Sealed};
+}
