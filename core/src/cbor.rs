@@ -9,6 +9,9 @@ use core::ops::Range;
 /// Nesting allowed in any structure. The deepest one, a certificate inside a signed part, needs 6; two more leave room to grow.
 pub(crate) const MAX_DEPTH: usize = 8;
 
+/// Items read of any structure: what the largest roster holds. It bounds the time that hostile bytes cost, which is by items, not by bytes.
+const MAX_ITEMS: usize = 1 << 18;
+
 /// Why bytes are not the CBOR this profile allows, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed {
@@ -27,12 +30,14 @@ impl core::fmt::Display for Malformed {
 /// Checks that `input` is exactly one deterministic CBOR item, nested at most [`MAX_DEPTH`] deep.
 pub(crate) fn check(input: &[u8]) -> Result<(), Malformed> {
     let mut reader = Reader { input, offset: 0 };
-    check_item(&mut reader, 0)?;
+    let mut items = MAX_ITEMS;
+    check_item(&mut reader, 0, &mut items)?;
     reader.end()
 }
 
-fn check_item(reader: &mut Reader<'_>, depth: usize) -> Result<(), Malformed> {
+fn check_item(reader: &mut Reader<'_>, depth: usize, items: &mut usize) -> Result<(), Malformed> {
     let start = reader.offset;
+    *items = items.checked_sub(1).ok_or_else(|| reader.malformed("more than 262144 items", start))?;
     if depth > MAX_DEPTH {
         return Err(reader.malformed("nested deeper than 8 levels", start));
     }
@@ -42,18 +47,18 @@ fn check_item(reader: &mut Reader<'_>, depth: usize) -> Result<(), Malformed> {
             let text = reader.take(length)?;
             core::str::from_utf8(text).map(drop).map_err(|_| reader.malformed("text that is not UTF-8", start))
         }
-        Header::Array(Some(count)) => (0..count).try_for_each(|_| check_item(reader, depth + 1)),
-        Header::Map(Some(count)) => check_map(reader, count, depth + 1),
-        Header::Tag(_) => check_item(reader, depth + 1),
+        Header::Array(Some(count)) => (0..count).try_for_each(|_| check_item(reader, depth + 1, items)),
+        Header::Map(Some(count)) => check_map(reader, count, depth + 1, items),
+        Header::Tag(_) => check_item(reader, depth + 1, items),
         _ => Ok(()),
     }
 }
 
-fn check_map(reader: &mut Reader<'_>, count: usize, depth: usize) -> Result<(), Malformed> {
+fn check_map(reader: &mut Reader<'_>, count: usize, depth: usize, items: &mut usize) -> Result<(), Malformed> {
     let mut previous: Option<Range<usize>> = None;
     for _ in 0..count {
         let start = reader.offset;
-        check_item(reader, depth)?;
+        check_item(reader, depth, items)?;
         let key = start..reader.offset;
         let input = reader.input;
         if let Some(previous) = previous
@@ -62,7 +67,7 @@ fn check_map(reader: &mut Reader<'_>, count: usize, depth: usize) -> Result<(), 
             return Err(reader.malformed("map key repeated or out of order", start));
         }
         previous = Some(key);
-        check_item(reader, depth)?;
+        check_item(reader, depth, items)?;
     }
     Ok(())
 }
@@ -227,7 +232,8 @@ impl<'a> Reader<'a> {
 
     /// Passes over the next item, whatever it is.
     pub(crate) fn skip(&mut self) -> Result<(), Malformed> {
-        check_item(self, 0)
+        let mut items = MAX_ITEMS;
+        check_item(self, 0, &mut items)
     }
 
     /// That nothing follows.
@@ -357,6 +363,8 @@ mod tests {
         assert_eq!(refusal(&[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), "input ends inside a string");
         assert_eq!(refusal(&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), "input ends inside an item");
         assert_eq!(refusal(&[0x81; 64]), "nested deeper than 8 levels");
+        let many = [[0x9a, 0, 4, 0, 1].as_slice(), &[0; 1 << 19]].concat();
+        assert_eq!(refusal(&many), "more than 262144 items");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::{
     cbor::{Malformed, Reader, Writer},
     domain::Domain,
     error::OpenError,
-    key::{RECEIVE_KEY_LEN, ReceiveKeyId, ReceiveKeyPublic, SigningKey, Thumbprint, VerifyingKey},
+    key::{KeyId, RECEIVE_KEY_LEN, ReceiveKeyId, ReceiveKeyPublic, SigningKey, Thumbprint, VerifyingKey},
     labels,
     limits::{CERTIFICATE_LIFETIME, MAX_CERTIFICATE, MAX_RECEIVE_KEYS},
     roster::{Roster, check_time},
@@ -29,6 +29,7 @@ pub struct Certificate {
     issued: u64,
     expires: u64,
     receive_keys: Vec<ReceiveKeyPublic>,
+    certifier: KeyId,
     bytes: Vec<u8>,
 }
 
@@ -39,29 +40,37 @@ impl Certificate {
     /// [`OpenError::TooLarge`], [`OpenError::Malformed`], [`OpenError::UnknownSigner`], [`OpenError::Revoked`],
     /// [`OpenError::NotAuthentic`], [`OpenError::Expired`] or [`OpenError::FromFuture`].
     pub fn verify(bytes: &[u8], domain: &Domain, roster: &Roster, now: u64) -> Result<Self, OpenError> {
+        let certificate = Self::verify_signature(bytes, domain, roster)?;
+        certificate.check_now(roster, now)?;
+        Ok(certificate)
+    }
+
+    /// As [`Certificate::verify`] without [`Certificate::check_now`]: a node of the roster made it, at some time.
+    pub(crate) fn verify_signature(bytes: &[u8], domain: &Domain, roster: &Roster) -> Result<Self, OpenError> {
         if bytes.len() > MAX_CERTIFICATE {
             return Err(OpenError::TooLarge { size: bytes.len(), limit: MAX_CERTIFICATE });
         }
         let claimed = Claimed::parse(PROFILE, bytes)?;
         let mut certificate = decode(claimed.payload)?;
         let subject = &certificate.subject;
-        let node = roster.certifier(subject.node(), claimed.signer, subject.name())?;
+        let node = roster.certifier(subject.node(), claimed.signer)?;
         if !claimed.is_signed_by(PROFILE, domain, &node.key) {
             return Err(OpenError::NotAuthentic);
         }
+        certificate.certifier = claimed.signer;
         certificate.bytes = bytes.to_vec();
-        certificate.check_now(roster, now)?;
         Ok(certificate)
     }
 
-    /// What can change after a certificate was checked: time, and what the roster says of it.
+    /// What can change after a certificate was checked: time, and what the roster says of it. A node whose key was replaced is another
+    /// node: what the old key certified is no longer vouched for.
     pub(crate) fn check_now(&self, roster: &Roster, now: u64) -> Result<(), OpenError> {
-        roster.check_time(now)?;
-        let node = roster.node(self.subject.node()).ok_or(OpenError::UnknownSigner)?;
+        let node = roster.certifier(self.subject.node(), self.certifier)?;
         let revoked = roster.is_revoked(&self.thumbprint()) || roster.is_revoked(&node.key.thumbprint());
         if revoked || !node.may_host(self.subject.name()) {
             return Err(OpenError::Revoked);
         }
+        roster.check_time(now)?;
         check_time(self.issued, self.expires, now)
     }
 
@@ -120,8 +129,11 @@ impl core::fmt::Debug for Certificate {
 pub(crate) struct CertificateRequest(Vec<u8>);
 
 impl CertificateRequest {
-    pub(crate) fn sign(domain: &Domain, key: &SigningKey, subject: &Address, receive_key: &ReceiveKeyPublic, now: u64) -> Self {
-        let payload = encode(subject, key.verifying_key(), now, core::slice::from_ref(receive_key));
+    ///
+    /// `made` is when the receive key was: the certificate ends with the key's time.
+    pub(crate) fn sign(domain: &Domain, key: &SigningKey, subject: &Address, receive_key: &ReceiveKeyPublic, made: u64, now: u64) -> Self {
+        let expires = made.saturating_add(CERTIFICATE_LIFETIME);
+        let payload = encode(subject, key.verifying_key(), [now, expires], core::slice::from_ref(receive_key));
         Self(sign1::sign(REQUEST, domain, key, &payload))
     }
 
@@ -134,16 +146,16 @@ impl CertificateRequest {
             return Err(OpenError::NotAuthentic);
         }
         check_time(asked.issued, asked.expires, now)?;
-        let payload = encode(&asked.subject, &asked.key, now, &asked.receive_keys);
+        let payload = encode(&asked.subject, &asked.key, [asked.issued, asked.expires], &asked.receive_keys);
         let bytes = sign1::sign(PROFILE, domain, node, &payload);
-        Ok(Certificate { issued: now, expires: now + CERTIFICATE_LIFETIME, bytes, ..asked })
+        Ok(Certificate { certifier: node.verifying_key().thumbprint().short(), bytes, ..asked })
     }
 }
 
-fn encode(subject: &Address, key: &VerifyingKey, issued: u64, receive_keys: &[ReceiveKeyPublic]) -> Vec<u8> {
+fn encode(subject: &Address, key: &VerifyingKey, [issued, expires]: [u64; 2], receive_keys: &[ReceiveKeyPublic]) -> Vec<u8> {
     let mut writer = Writer::with_capacity(256 + receive_keys.len() * RECEIVE_KEY_LEN);
     writer.map(6).int(CLAIM_ISSUER).text(subject.node()).int(CLAIM_SUBJECT).text(subject.as_str());
-    writer.int(CLAIM_EXPIRES).uint(issued + CERTIFICATE_LIFETIME).int(CLAIM_ISSUED).uint(issued);
+    writer.int(CLAIM_EXPIRES).uint(expires).int(CLAIM_ISSUED).uint(issued);
     writer.int(CLAIM_CONFIRMATION).map(1).int(1);
     writer.map(3).int(1).int(1).int(-1).int(6).int(-2).bytes(key.as_bytes());
     writer.int(labels::CLAIM_RECEIVE_KEYS).array(receive_keys.len());
@@ -175,10 +187,13 @@ fn decode(payload: &[u8]) -> Result<Certificate, Malformed> {
         }
         Ok(())
     })?;
-    let lacking = Malformed { what: "certificate lacks a claim, or its issuer is not its subject's node", offset: 0 };
+    let lacking = Malformed { what: "certificate lacks a claim, lasts over 24 h, or its issuer is not its subject's node", offset: 0 };
+    let lasts = |issued: u64, expires: u64| expires.checked_sub(issued).is_some_and(|time| (1..=CERTIFICATE_LIFETIME).contains(&time));
     match (subject, key, issued, expires) {
-        (Some(subject), Some(key), Some(issued), Some(expires)) if issuer == Some(subject.node()) && !receive_keys.is_empty() => {
-            Ok(Certificate { subject, key, issued, expires, receive_keys, bytes: Vec::new() })
+        (Some(subject), Some(key), Some(issued), Some(expires))
+            if issuer == Some(subject.node()) && !receive_keys.is_empty() && lasts(issued, expires) =>
+        {
+            Ok(Certificate { subject, key, issued, expires, receive_keys, certifier: KeyId::from_bytes([0; 16]), bytes: Vec::new() })
         }
         _ => Err(lacking),
     }
@@ -242,7 +257,7 @@ mod tests {
         fn certificate(&self) -> Result<Certificate, Box<dyn std::error::Error>> {
             let subject = Address::new("researcher", "pi1")?;
             let domain = self.root.domain();
-            let request = CertificateRequest::sign(&domain, &self.agent, &subject, self.receive.public(), 1000);
+            let request = CertificateRequest::sign(&domain, &self.agent, &subject, self.receive.public(), 1000, 1000);
             Ok(request.certify(&domain, &self.node, 1000)?)
         }
 
@@ -287,12 +302,61 @@ mod tests {
         Ok(())
     }
 
+    /// What a node signs with `key` and `receive_key` as they are.
+    fn signed_by_the_node(world: &World, key: &[u8; 32], receive_key: &[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+        let subject = Address::new("researcher", "pi1")?;
+        let sound = encode(&subject, world.agent.verifying_key(), [1000, 1600], core::slice::from_ref(world.receive.public()));
+        let at = |part: &[u8]| sound.windows(part.len()).position(|window| window == part).ok_or("not there");
+        let (key_at, receive_key_at) = (at(world.agent.verifying_key().as_bytes())?, at(&world.receive.public().to_bytes())?);
+        let mut payload = sound;
+        payload[key_at..key_at + 32].copy_from_slice(key);
+        payload[receive_key_at..receive_key_at + RECEIVE_KEY_LEN].copy_from_slice(receive_key);
+        Ok(sign1::sign(PROFILE, &world.root.domain(), &world.node, &payload))
+    }
+
+    /// Keys under which anybody can sign, or that are a second name of another key.
+    #[test]
+    fn unsound_signing_keys_are_refused_whoever_certified_them() -> Result<(), Box<dyn std::error::Error>> {
+        let world = world("*")?;
+        let sound = world.agent.verifying_key();
+        let receive_key = world.receive.public().to_bytes();
+        assert!(world.verify(&signed_by_the_node(&world, sound.as_bytes(), &receive_key)?, 1000).is_ok(), "the control");
+
+        let point = curve25519_dalek::edwards::CompressedEdwardsY(*sound.as_bytes()).decompress().ok_or("not a point")?;
+        let torsion = curve25519_dalek::constants::EIGHT_TORSION;
+        let mixed = torsion[1..].iter().map(|torsion| (point + torsion).compress().to_bytes());
+        let small = torsion.iter().map(|torsion| torsion.compress().to_bytes());
+        for key in mixed.chain(small).chain([[0; 32], [0xff; 32]]) {
+            let refused = world.verify(&signed_by_the_node(&world, &key, &receive_key)?, 1000).err();
+            let unsound = matches!(refused, Some(OpenError::Malformed(Malformed { what: "not a sound Ed25519 key", .. })));
+            assert!(unsound, "{key:02x?}: {refused:?}");
+        }
+        Ok(())
+    }
+
+    /// A receive key half of which is no key: its X25519 part of small order, or ML-KEM coefficients out of range.
+    #[test]
+    fn unsound_receive_keys_are_refused_whoever_certified_them() -> Result<(), Box<dyn std::error::Error>> {
+        let world = world("*")?;
+        let sound = world.receive.public().to_bytes();
+        let with_x25519 = |point: [u8; 32]| [&sound[..RECEIVE_KEY_LEN - 32], &point].concat();
+        let one = core::array::from_fn(|at| u8::from(at == 0));
+        let high_bit = core::array::from_fn(|at| if at == 31 { 0x80 } else { 0 });
+        let out_of_range = [vec![0xff; RECEIVE_KEY_LEN - 32], sound[RECEIVE_KEY_LEN - 32..].to_vec()].concat();
+        for receive_key in [with_x25519([0; 32]), with_x25519(one), with_x25519(high_bit), out_of_range, vec![0; RECEIVE_KEY_LEN]] {
+            let refused = world.verify(&signed_by_the_node(&world, world.agent.verifying_key().as_bytes(), &receive_key)?, 1000).err();
+            let unsound = matches!(refused, Some(OpenError::Malformed(Malformed { what: "not a sound receive key", .. })));
+            assert!(unsound, "{refused:?}");
+        }
+        Ok(())
+    }
+
     #[test]
     fn a_request_for_a_key_that_is_not_ones_own_is_refused() -> Result<(), Box<dyn std::error::Error>> {
         let world = world("*")?;
         let thief = SigningKey::generate(&System)?;
         let subject = Address::new("researcher", "pi1")?;
-        let payload = encode(&subject, world.agent.verifying_key(), 1000, &[world.receive.public().clone()]);
+        let payload = encode(&subject, world.agent.verifying_key(), [1000, 1600], &[world.receive.public().clone()]);
         let request = CertificateRequest(sign1::sign(REQUEST, &world.root.domain(), &thief, &payload));
         assert_eq!(request.certify(&world.root.domain(), &world.node, 1000).err(), Some(OpenError::NotAuthentic));
         Ok(())

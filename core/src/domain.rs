@@ -8,7 +8,7 @@ use crate::{
     entropy::{Entropy, System},
     error::EntropyFailed,
     key::{SigningKey, VerifyingKey, write_hex},
-    limits::ROSTER_LIFETIME,
+    limits::{CLOCK_TOLERANCE, ROSTER_LIFETIME},
     roster::{Roster, RosterClaims},
 };
 
@@ -37,6 +37,25 @@ impl fmt::Display for Domain {
 impl fmt::Debug for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Domain({self})")
+    }
+}
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
+
+/// Who vouches for the rosters an endpoint follows: its own root key, which can renew them, or a key it knows.
+#[derive(Debug)]
+pub(crate) enum Authority {
+    Root(Root),
+    Key(VerifyingKey),
+}
+
+impl Authority {
+    pub(crate) fn verifying_key(&self) -> &VerifyingKey {
+        match self {
+            Self::Root(root) => root.verifying_key(),
+            Self::Key(key) => key,
+        }
     }
 }
 
@@ -75,6 +94,14 @@ impl Root {
     /// The domain's name.
     pub fn domain(&self) -> Domain {
         Domain::of(self.verifying_key())
+    }
+
+    /// The roster after `roster` with the same content, when half its time is over or it was made by a clock that was ahead.
+    ///
+    /// Its time starts with the day: two processes that renew at once sign the same bytes.
+    pub(crate) fn renew(&self, roster: &Roster, now: u64) -> Option<Roster> {
+        let due = roster.expires().saturating_sub(now) <= ROSTER_LIFETIME / 2 || roster.issued() > now.saturating_add(CLOCK_TOLERANCE);
+        due.then(|| self.sign_roster(Some(roster), roster.claims().clone(), now - now % DAY))
     }
 
     /// Signs the first roster, or the one after `previous`; it is valid for 30 days from `now`.

@@ -10,24 +10,28 @@ use crate::{
     address::{Address, InvalidName, check_name},
     audit::{Audit, NoLog},
     certificate::{Certificate, CertificateRequest},
-    domain::{Domain, Root},
+    domain::{Authority, Domain, Root},
     entropy::{Clock, Entropy, System, random},
     error::{EntropyFailed, OpenError, StoreFailed},
-    journal::{MemoryStore, Store},
+    journal::{MemoryStore, RECEIVE_KEY_KEPT, Store},
     key::{LaneId, ReceiveKey, ReceiveKeyId, SigningKey, Thumbprint, VerifyingKey},
     lane::Lanes,
-    limits::{CERTIFICATE_LIFETIME, CERTIFICATE_RENEWAL, CLOCK_TOLERANCE, MAX_LIFETIME, MAX_PEERS},
+    limits::{CERTIFICATE_RENEWAL, CLOCK_TOLERANCE, MAX_PEERS},
     policy::{AllowAuthentic, Policy},
     roster::{Roster, RosterClaims, RosterNode},
     secret::Secret,
 };
 
+mod inspecting;
 mod opening;
 mod sealing;
 
-/// Seconds after its making at which a receive key is erased: its certificate's time, the longest message sealed at the end of it, and the
-/// difference of two clocks.
-pub(crate) const RECEIVE_KEY_KEPT: u64 = CERTIFICATE_LIFETIME + MAX_LIFETIME + CLOCK_TOLERANCE;
+pub use inspecting::Inspected;
+#[cfg(feature = "home")]
+pub use inspecting::Inspector;
+
+/// Seconds between two rounds of upkeep: renewing certificates, erasing receive keys, forgetting lanes.
+const UPKEEP_EVERY: u64 = 60;
 
 /// A node's name and key: what the root lists, and what certifies agents.
 #[derive(Debug)]
@@ -165,7 +169,8 @@ impl Builder {
         let node = NodeKey::generate_from(node, &*self.entropy)?;
         let claims = RosterClaims { nodes: vec![node.listed()?], revoked: Vec::new() };
         let roster = root.sign_roster(None, claims, self.clock.now());
-        self.member(node, *root.verifying_key(), roster)
+        let hedge = Secret::try_init_with(|key| self.entropy.fill(key))?;
+        self.with_store(node, Authority::Root(root), roster, hedge, Box::new(MemoryStore::default()))
     }
 
     /// An endpoint without a home, in an existing domain.
@@ -174,18 +179,18 @@ impl Builder {
     /// If the roster is not of that root, has expired, or does not list the node with its key.
     pub fn member(self, node: NodeKey, root: VerifyingKey, roster: Roster) -> Result<Endpoint, EndpointError> {
         let hedge = Secret::try_init_with(|key| self.entropy.fill(key))?;
-        self.with_store(node, root, roster, hedge, Box::new(MemoryStore::default()))
+        self.with_store(node, Authority::Key(root), roster, hedge, Box::new(MemoryStore::default()))
     }
 
     pub(crate) fn with_store(
         self,
         node: NodeKey,
-        root: VerifyingKey,
+        authority: Authority,
         roster: Roster,
         hedge: Secret<32>,
         store: Box<dyn Store>,
     ) -> Result<Endpoint, EndpointError> {
-        let roster = Roster::verify(roster.as_bytes(), &root, self.clock.now())?;
+        let roster = Arc::new(Roster::verify(roster.as_bytes(), authority.verifying_key(), self.clock.now())?);
         let listed = roster.node(&node.name).is_some_and(|listed| listed.key == *node.key.verifying_key());
         if !listed {
             return Err(EndpointError::NotListed { node: node.name });
@@ -193,8 +198,9 @@ impl Builder {
         let state = State { roster, agents: HashMap::new(), readers: HashMap::new(), peers: HashMap::new(), lanes: Lanes::default() };
         let Self { policy, audit, clock, entropy } = self;
         let process = AtomicU32::new(std::process::id());
-        let (state, store) = (Mutex::new(state), Mutex::new(store));
-        Ok(Endpoint { domain: Domain::of(&root), root, node, hedge, policy, audit, clock, entropy, state, store, process })
+        let (state, store, upkeep) = (Mutex::new(state), Mutex::new(store), Mutex::new(0));
+        let domain = Domain::of(authority.verifying_key());
+        Ok(Endpoint { domain, authority, node, hedge, policy, audit, clock, entropy, state, store, process, upkeep })
     }
 
     #[cfg(feature = "home")]
@@ -224,7 +230,7 @@ impl Builder {
 /// ```
 pub struct Endpoint {
     domain: Domain,
-    root: VerifyingKey,
+    authority: Authority,
     node: NodeKey,
     hedge: Secret<32>,
     policy: Box<dyn Policy>,
@@ -234,11 +240,13 @@ pub struct Endpoint {
     state: Mutex<State>,
     store: Mutex<Box<dyn Store>>,
     process: AtomicU32,
+    /// When upkeep was last done. Held while it is.
+    upkeep: Mutex<u64>,
 }
 
-/// What changes. Cryptography is done outside its lock.
+/// What changes. Its lock is never held over signatures, key encapsulation, hooks or the store.
 struct State {
-    roster: Roster,
+    roster: Arc<Roster>,
     agents: HashMap<Address, Arc<Agent>>,
     readers: HashMap<ReceiveKeyId, Arc<Reader>>,
     peers: HashMap<Address, Arc<Certificate>>,
@@ -279,7 +287,7 @@ impl Endpoint {
 
     /// The roster in force here.
     pub fn roster(&self) -> Roster {
-        self.state().roster.clone()
+        (*self.state().roster).clone()
     }
 
     /// Hosts an agent: makes or loads its keys and certifies it. Hosting it again changes nothing.
@@ -314,25 +322,30 @@ impl Endpoint {
     /// # Errors
     /// Those of [`Certificate::verify`].
     pub fn introduce(&self, certificate: &[u8]) -> Result<Address, OpenError> {
-        let mut state = self.state();
-        let certificate = Certificate::verify(certificate, &self.domain, &state.roster, self.clock.now())?;
+        let (now, roster) = (self.clock.now(), self.current_roster());
+        let certificate = Certificate::verify(certificate, &self.domain, &roster, now)?;
         let address = certificate.subject().clone();
-        state.remember(Arc::new(certificate));
+        self.state().remember(Arc::new(certificate), now);
         Ok(address)
     }
 
     /// Takes a newer roster. What it revokes is refused from here on, in lanes too.
     ///
     /// # Errors
-    /// Those of [`Roster::verify`], and [`OpenError::RosterConflict`].
+    /// Those of [`Roster::verify`], and [`OpenError::RosterConflict`]; [`OpenError::Store`] if the home cannot keep it.
     pub fn follow(&self, roster: &[u8]) -> Result<(), OpenError> {
-        let offered = Roster::verify(roster, &self.root, self.clock.now())?;
-        let mut guard = self.state();
-        let state = &mut *guard;
-        state.roster = state.roster.follow(offered)?;
-        let roster = &state.roster;
-        state.lanes.drop_where(|key| roster.is_revoked(key), |_| false);
-        Ok(())
+        let offered = Roster::verify(roster, self.authority.verifying_key(), self.clock.now())?;
+        self.take_roster(offered)
+    }
+
+    /// Does now what sealing and opening do once a minute: renews certificates and receive keys that are due, erases receive keys that no
+    /// message may use any more, and forgets lanes whose time is over. For a process that does neither for long.
+    ///
+    /// # Errors
+    /// The first failure; the rest is done all the same.
+    pub fn maintain(&self) -> Result<(), EndpointError> {
+        self.check_process()?;
+        self.keep_up(self.clock.now())
     }
 
     /// The peer has lost a lane, as it says in an unauthenticated hint: messages to it are openings until it names a new one.
@@ -348,69 +361,115 @@ impl Endpoint {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn current_roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.state().roster)
+    }
+
+    /// Puts a roster in force that follows the present one, here and in the home.
+    fn take_roster(&self, offered: Roster) -> Result<(), OpenError> {
+        let next = Arc::new(self.current_roster().follow(offered)?);
+        self.store().keep_roster(&next)?;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        if next.version() >= state.roster.version() {
+            state.roster = next;
+        }
+        let roster = &state.roster;
+        state.lanes.drop_where(|key| roster.is_revoked(key), |_| false);
+        Ok(())
+    }
+
     /// Makes the agent's certificate, with a receive key that is young enough or new.
     fn certify(&self, address: &Address, key: Arc<SigningKey>, now: u64) -> Result<(), EndpointError> {
         let thumbprint = key.verifying_key().thumbprint();
-        let held = self.store().receive_keys(address.name(), now.saturating_sub(RECEIVE_KEY_KEPT))?;
-        let readers = held.into_iter().map(|held| Reader { agent: address.clone(), thumbprint, key: held.key, made: held.created });
-        let mut readers: Vec<_> = readers.map(Arc::new).collect();
+        let reader = |key, made| Arc::new(Reader { agent: address.clone(), thumbprint, key, made });
+        let held = self.store().receive_keys(address.name(), now)?;
+        let mut readers: Vec<_> = held.into_iter().map(|held| reader(held.key, held.created)).collect();
         if !readers.first().is_some_and(|newest| is_young(newest.made, now)) {
             let new = ReceiveKey::generate(&*self.entropy)?;
             self.store().add_receive_key(address.name(), &new, now)?;
-            readers.insert(0, Arc::new(Reader { agent: address.clone(), thumbprint, key: new, made: now }));
+            readers.insert(0, reader(new, now));
         }
         let Some(newest) = readers.first().cloned() else { return Ok(()) };
-        let request = CertificateRequest::sign(&self.domain, &key, address, newest.key.public(), now);
+        let request = CertificateRequest::sign(&self.domain, &key, address, newest.key.public(), newest.made, now);
         let certificate = Arc::new(request.certify(&self.domain, &self.node.key, now)?);
+        certificate.check_now(&self.current_roster(), now).map_err(|error| match error {
+            OpenError::Revoked => EndpointError::NotAllowed(address.clone()),
+            other => other.into(),
+        })?;
         let mut state = self.state();
-        match certificate.check_now(&state.roster, now) {
-            Err(OpenError::Revoked) => return Err(EndpointError::NotAllowed(address.clone())),
-            other => other?,
-        }
         state.readers.extend(readers.into_iter().map(|reader| (reader.key.public().id(), reader)));
         let agent = Agent { key, thumbprint, certificate, receive_key_made: newest.made };
         state.agents.insert(address.clone(), Arc::new(agent));
         Ok(())
     }
 
-    /// Renews a hosted agent's certificate and receive key when they are due, and erases receive keys that no message may use any more.
-    fn renew(&self, address: &Address, now: u64) -> Result<(), EndpointError> {
-        let due = {
-            let state = self.state();
-            let Some(agent) = state.agents.get(address) else { return Ok(()) };
-            let old = !is_young(agent.certificate.issued(), now) || !is_young(agent.receive_key_made, now);
-            old.then(|| Arc::clone(&agent.key))
-        };
-        let Some(key) = due else { return Ok(()) };
-        self.certify(address, key, now)?;
+    /// What must be so before anything is sealed or opened: this process is the one the keys belong to, and upkeep was done lately.
+    fn keep_current(&self, now: u64) -> Result<(), EndpointError> {
+        self.check_process()?;
+        let due = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner).abs_diff(now) >= UPKEEP_EVERY;
+        if due { self.keep_up(now) } else { Ok(()) }
+    }
+
+    fn keep_up(&self, now: u64) -> Result<(), EndpointError> {
+        let mut done = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let roster = self.renew_roster(now);
+        let agents = self.due(now).into_iter().map(|(address, key)| self.certify(&address, key, now));
+        let agents = agents.fold(Ok(()), Result::and);
         let mut guard = self.state();
         let state = &mut *guard;
         state.readers.retain(|_, reader| now.saturating_sub(reader.made) < RECEIVE_KEY_KEPT);
         let readers = &state.readers;
         state.lanes.drop_where(|_| false, |id| !readers.contains_key(id));
+        state.lanes.purge(now);
+        roster.and(agents)?;
+        *done = now;
         Ok(())
+    }
+
+    fn renew_roster(&self, now: u64) -> Result<(), EndpointError> {
+        let Authority::Root(root) = &self.authority else { return Ok(()) };
+        let next = root.renew(&self.current_roster(), now);
+        next.map_or(Ok(()), |next| self.take_roster(next).map_err(EndpointError::Refused))
+    }
+
+    /// The hosted agents whose certificate or receive key is to be renewed.
+    fn due(&self, now: u64) -> Vec<(Address, Arc<SigningKey>)> {
+        let is_due = |agent: &Agent| !is_young(agent.certificate.issued(), now) || !is_young(agent.receive_key_made, now);
+        let state = self.state();
+        state.agents.iter().filter(|(_, agent)| is_due(agent)).map(|(address, agent)| (address.clone(), Arc::clone(&agent.key))).collect()
     }
 
     /// Starts a new life of the receive keys: drops every lane and key held in memory and certifies the agents anew.
     fn begin_life(&self) -> Result<(), EndpointError> {
-        let agents: Vec<_> = {
+        let now = self.clock.now();
+        {
             let mut state = self.state();
             state.readers.clear();
             state.lanes = Lanes::default();
-            state.agents.iter().map(|(address, agent)| (address.clone(), Arc::clone(&agent.key))).collect()
-        };
-        let now = self.clock.now();
-        agents.into_iter().try_for_each(|(address, key)| self.certify(&address, key, now))
+            for agent in state.agents.values_mut() {
+                let Agent { key, thumbprint, certificate, .. } = &**agent;
+                let (key, certificate) = (Arc::clone(key), Arc::clone(certificate));
+                // Made in 1970: due, should certifying it fail below.
+                *agent = Arc::new(Agent { key, thumbprint: *thumbprint, certificate, receive_key_made: 0 });
+            }
+        }
+        self.due(now).into_iter().map(|(address, key)| self.certify(&address, key, now)).fold(Ok(()), Result::and)
     }
 
     /// A child made by fork shares memory that its parent goes on using: lanes and receive keys must not live twice.
     fn check_process(&self) -> Result<(), EndpointError> {
         let process = std::process::id();
-        if self.process.swap(process, Ordering::AcqRel) == process {
+        if self.process.load(Ordering::Acquire) == process {
             return Ok(());
         }
-        self.store().after_fork()?;
-        self.begin_life()
+        let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.process.load(Ordering::Acquire) != process {
+            self.store().after_fork()?;
+            self.begin_life()?;
+            self.process.store(process, Ordering::Release);
+        }
+        Ok(())
     }
 
     fn random<const N: usize>(&self) -> Result<[u8; N], EntropyFailed> {
@@ -431,10 +490,11 @@ impl State {
         hosted.or_else(|| self.peers.get(address).cloned())
     }
 
-    /// Keeps a verified certificate if it is newer than what is known of that address.
-    fn remember(&mut self, certificate: Arc<Certificate>) {
+    /// Keeps a verified certificate if it is newer than what is known of that address, or what is known does not hold any more.
+    fn remember(&mut self, certificate: Arc<Certificate>, now: u64) {
         let address = certificate.subject();
-        let newer = self.peers.get(address).is_none_or(|known| known.issued() <= certificate.issued());
+        let holds = |known: &Certificate| known.check_now(&self.roster, now).is_ok();
+        let newer = self.peers.get(address).is_none_or(|known| known.issued() <= certificate.issued() || !holds(known));
         if !newer || self.agents.contains_key(address) {
             return;
         }
@@ -455,5 +515,7 @@ fn is_young(made: u64, now: u64) -> bool {
     now.saturating_sub(made) < CERTIFICATE_RENEWAL && made.saturating_sub(now) <= CLOCK_TOLERANCE
 }
 
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod tests;

@@ -245,7 +245,7 @@ impl Route {
 
     fn len(&self) -> usize {
         match self {
-            Self::Opening { .. } => 1 + 1 + 1 + 24 + 5 + ENCAPSULATED_LEN + 2 + WRAPPED_LEN,
+            Self::Opening { .. } => 1 + 1 + 2 + 25 + 5 + ENCAPSULATED_LEN + 2 + WRAPPED_LEN,
             Self::Lane { .. } => 1 + 1 + 1 + 3 + 1 + 18 + 1 + 34 + 1,
         }
     }
@@ -281,6 +281,7 @@ pub(crate) fn assemble(
     writer.raw(&tag);
     let ciphertext = start..writer.len();
     let recipient = route.write(&mut writer);
+    debug_assert_eq!(writer.len(), size, "the size was foreseen, and one allocation was enough");
     Ok(Envelope { bytes: writer.finish(), recipient, ciphertext })
 }
 

@@ -16,20 +16,22 @@ use std::{
 };
 
 use crate::{
-    domain::Root,
-    endpoint::{Builder, Endpoint, EndpointError, NodeKey},
+    domain::{Authority, Root},
+    endpoint::{Builder, Endpoint, EndpointError, Inspector, NodeKey},
     entropy::Entropy,
     error::{OpenError, StoreFailed},
     key::SigningKey,
-    limits::ROSTER_LIFETIME,
     roster::{Roster, RosterClaims},
+    secret::Secret,
 };
 
 mod files;
 mod life;
+mod reading;
 mod store;
 
 use files::{Folder, fail};
+use reading::ReadingStore;
 use store::HomeStore;
 
 const ROOT: &str = "root.pem";
@@ -89,8 +91,16 @@ impl Home {
         [ROOT, NODE, STORE].iter().any(|file| self.path.join(file).exists())
     }
 
-    /// Reads keys and roster; renews the roster when half its time is over, as the root key is here.
+    /// Reads keys and roster; renews the roster when it is due.
     fn load(&self, builder: &Builder) -> Result<(NodeKey, Root, Roster), EndpointError> {
+        let (node, root, roster) = self.read()?;
+        let Some(next) = root.renew(&roster, builder.now()) else { return Ok((node, root, roster)) };
+        files::replace(&self.path.join(ROSTER), next.as_bytes())?;
+        Ok((node, root, next))
+    }
+
+    /// Reads keys and roster and changes nothing.
+    fn read(&self) -> Result<(NodeKey, Root, Roster), StoreFailed> {
         files::check_private(&self.path)?;
         let root = Root::from_key(files::read_key(&self.path.join(ROOT))?);
         let key = files::read_key(&self.path.join(NODE))?;
@@ -98,7 +108,6 @@ impl Home {
         let listed = roster.claims().nodes.iter().find(|node| node.key == *key.verifying_key());
         let name = listed.map(|node| node.name.clone());
         let name = name.ok_or_else(|| StoreFailed(format!("`{}` does not list the key in `{NODE}`", self.path.join(ROSTER).display())))?;
-        let roster = self.renew_roster(&root, roster, builder.now())?;
         Ok((NodeKey { name, key }, root, roster))
     }
 
@@ -108,13 +117,15 @@ impl Home {
         Roster::verify_signature(&bytes, root.verifying_key()).map_err(|error| damaged(&path, &error))
     }
 
-    fn renew_roster(&self, root: &Root, roster: Roster, now: u64) -> Result<Roster, StoreFailed> {
-        if roster.expires().saturating_sub(now) > ROSTER_LIFETIME / 2 {
-            return Ok(roster);
-        }
-        let next = root.sign_roster(Some(&roster), roster.claims().clone(), now);
-        files::replace(&self.path.join(ROSTER), next.as_bytes())?;
-        Ok(next)
+    /// The agents that have a key here, by name.
+    fn agents(&self) -> Result<Vec<String>, StoreFailed> {
+        let folder = self.path.join(AGENTS);
+        let files = fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let files = files.map_err(|error| fail("read", &folder, &error))?;
+        let names = files.iter().filter_map(|file| file.file_name().to_str()?.strip_suffix(".pem").map(str::to_owned));
+        let mut names: Vec<_> = names.filter(|name| crate::address::check_name(name).is_ok()).collect();
+        names.sort();
+        Ok(names)
     }
 }
 
@@ -140,9 +151,27 @@ impl Builder {
     /// If the home is damaged, readable by others, or of a newer version.
     pub fn home(self, home: &Home) -> Result<Endpoint, EndpointError> {
         let (node, root, roster) = home.load(&self)?;
-        let store = HomeStore::open(&home.path, self.entropy_source())?;
+        let store = HomeStore::open(&home.path, self.entropy_source(), self.now())?;
         let hedge = store.hedge();
-        self.with_store(node, *root.verifying_key(), roster, hedge, Box::new(store))
+        self.with_store(node, Authority::Root(root), roster, hedge, Box::new(store))
+    }
+
+    /// What looks into envelopes with the keys of an existing home. Nothing in the home changes by it: no key is made, renewed or burned, no
+    /// life of its journal begins, and a crew that is running there does not notice.
+    ///
+    /// # Errors
+    /// If the home is damaged, readable by others, or of a newer version.
+    pub fn inspector(self, home: &Home) -> Result<Inspector, EndpointError> {
+        let (node, root, roster) = home.read()?;
+        let roster = root.renew(&roster, self.now()).unwrap_or(roster);
+        let store = ReadingStore::open(&home.path.join(STORE))?;
+        let unused = Secret::init_with(|_| ());
+        let inspector = Inspector::over(self.with_store(node, Authority::Root(root), roster, unused, Box::new(store))?);
+        for name in home.agents()? {
+            let key = files::read_key(&home.path.join(AGENTS).join(format!("{name}.pem")))?;
+            inspector.hold(&name, key.verifying_key())?;
+        }
+        Ok(inspector)
     }
 
     /// An endpoint with the home at `path`, made when there is none.

@@ -1,12 +1,13 @@
 //! The replay journal: which messages were opened. One unique key decides (SPEC.md, "Replay").
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use crate::{
     entropy::Entropy,
     error::{EntropyFailed, StoreFailed},
-    key::{MessageId, ReceiveKey, SigningKey, Thumbprint},
-    limits::{CLOCK_TOLERANCE, MAX_JOURNAL_ROWS},
+    key::{MessageId, ReceiveKey, ReceiveKeyId, SigningKey, Thumbprint},
+    limits::{CERTIFICATE_LIFETIME, CLOCK_TOLERANCE, MAX_JOURNAL_ROWS, MAX_LIFETIME},
+    roster::Roster,
 };
 
 /// A message as the journal knows it.
@@ -29,13 +30,17 @@ pub(crate) enum Seen {
     Before,
     /// Another message with this id was.
     Other,
-    /// It ends before the horizon: rows of that time are gone, so it can not be told.
+    /// It ends before the horizon, so its row may be gone. As it has not expired, the clock was set back since.
     BeyondHorizon,
     /// The signer has used up its rows.
     Full,
     /// The journal is not the one this endpoint's receive keys belong to.
     OtherLife,
 }
+
+/// Seconds after its making at which a receive key is erased: its certificate's time, the longest message sealed at the end of it, and
+/// three times the difference of two clocks (the sender's from ours, in the certificate's time, in the message's).
+pub(crate) const RECEIVE_KEY_KEPT: u64 = CERTIFICATE_LIFETIME + MAX_LIFETIME + 3 * CLOCK_TOLERANCE;
 
 /// A receive key with its time.
 pub(crate) struct HeldKey {
@@ -45,7 +50,7 @@ pub(crate) struct HeldKey {
 
 /// What an endpoint keeps: its journal, and where there is a home, its keys.
 pub(crate) trait Store: Send {
-    /// What is known of a message. Changes nothing.
+    /// What is known of a message, quota aside. Changes nothing.
     fn look_up(&mut self, row: &Row) -> Result<Seen, StoreFailed>;
 
     /// Adds the message if it is new, in one transaction.
@@ -54,11 +59,21 @@ pub(crate) trait Store: Send {
     /// The signing key of an agent, made when there is none.
     fn agent_key(&mut self, name: &str, entropy: &dyn Entropy) -> Result<SigningKey, StoreFailed>;
 
-    /// The receive keys of an agent that are still held, newest first; those past `erase_before` are erased.
-    fn receive_keys(&mut self, agent: &str, erase_before: u64) -> Result<Vec<HeldKey>, StoreFailed>;
+    /// The receive keys of an agent that are still held, newest first. Those whose time is over are erased, as are those made in the future:
+    /// the clock was ahead then, and they would never be the oldest.
+    fn receive_keys(&mut self, agent: &str, now: u64) -> Result<Vec<HeldKey>, StoreFailed>;
 
     /// Keeps a new receive key.
     fn add_receive_key(&mut self, agent: &str, key: &ReceiveKey, created: u64) -> Result<(), StoreFailed>;
+
+    /// The receive key of that name, if it is still held here and of the present life.
+    fn receive_key(&mut self, id: ReceiveKeyId) -> Result<Option<(String, HeldKey)>, StoreFailed>;
+
+    /// Keeps the roster that is in force from now on.
+    fn keep_roster(&mut self, roster: &Roster) -> Result<(), StoreFailed>;
+
+    /// Forgets what was opened and burns the receive keys: nothing sealed before can be opened after.
+    fn begin_life(&mut self) -> Result<(), StoreFailed>;
 
     /// Called after a fork, before anything else is done with the store.
     fn after_fork(&mut self) -> Result<(), StoreFailed>;
@@ -83,8 +98,11 @@ impl MemoryStore {
             self.horizon = self.horizon.max(end);
             for key in first.remove() {
                 self.rows.remove(&key);
-                if let Some(rows) = self.rows_of.get_mut(&key.1) {
-                    *rows -= 1;
+                if let Entry::Occupied(mut rows) = self.rows_of.entry(key.1) {
+                    *rows.get_mut() -= 1;
+                    if *rows.get() == 0 {
+                        rows.remove();
+                    }
                 }
             }
         }
@@ -97,7 +115,6 @@ impl Store for MemoryStore {
             Some((digest, _)) if *digest == row.digest => Seen::Before,
             Some(_) => Seen::Other,
             None if row.expires <= self.horizon => Seen::BeyondHorizon,
-            None if self.rows_of.get(&row.signer).is_some_and(|rows| *rows >= MAX_JOURNAL_ROWS) => Seen::Full,
             None => Seen::New,
         })
     }
@@ -105,6 +122,9 @@ impl Store for MemoryStore {
     fn insert(&mut self, row: &Row, now: u64) -> Result<Seen, StoreFailed> {
         self.purge(now);
         let seen = self.look_up(row)?;
+        if seen == Seen::New && self.rows_of.get(&row.signer).is_some_and(|rows| *rows >= MAX_JOURNAL_ROWS) {
+            return Ok(Seen::Full);
+        }
         if seen == Seen::New {
             let key = (row.reader, row.signer, row.id);
             self.rows.insert(key, (row.digest, row.expires));
@@ -123,6 +143,19 @@ impl Store for MemoryStore {
     }
 
     fn add_receive_key(&mut self, _: &str, _: &ReceiveKey, _: u64) -> Result<(), StoreFailed> {
+        Ok(())
+    }
+
+    fn receive_key(&mut self, _: ReceiveKeyId) -> Result<Option<(String, HeldKey)>, StoreFailed> {
+        Ok(None)
+    }
+
+    fn keep_roster(&mut self, _: &Roster) -> Result<(), StoreFailed> {
+        Ok(())
+    }
+
+    fn begin_life(&mut self) -> Result<(), StoreFailed> {
+        *self = Self::default();
         Ok(())
     }
 
@@ -166,6 +199,17 @@ mod tests {
         store.insert(&row(2, 2, 900), 100 + CLOCK_TOLERANCE)?;
         assert_eq!(store.rows.len(), 1);
         assert_eq!(store.rows_of.values().sum::<u64>(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_full_quota_empties_with_time() -> Result<(), StoreFailed> {
+        let mut store = MemoryStore::default();
+        store.insert(&row(1, 1, 100), 10)?;
+        store.rows_of.insert(Thumbprint::from_bytes([2; 32]), MAX_JOURNAL_ROWS);
+        assert_eq!(store.look_up(&row(2, 2, 100))?, Seen::New);
+        assert_eq!(store.insert(&row(2, 2, 100), 10)?, Seen::Full);
+        assert_eq!(store.insert(&row(2, 2, 900), 100 + CLOCK_TOLERANCE)?, Seen::New);
         Ok(())
     }
 }

@@ -206,7 +206,11 @@ pub(crate) struct ReceiveKeyPublic {
 }
 
 impl ReceiveKeyPublic {
+    /// Refuses a key that is only half a key: the X25519 part must not be of small order, as the secret shared with it is no secret.
     pub(crate) fn from_bytes(bytes: &[u8; RECEIVE_KEY_LEN]) -> Result<Self, InvalidKey> {
+        if bytes.split_last_chunk().is_none_or(|(_, point)| is_of_small_order(*point)) {
+            return Err(InvalidKey);
+        }
         let key = Box::new(<Kem as hpke::Kem>::PublicKey::from_bytes(bytes).map_err(|_| InvalidKey)?);
         Ok(Self { key, id: receive_key_id(bytes) })
     }
@@ -272,6 +276,38 @@ fn to_hpke(seed: &Secret<32>) -> <Kem as hpke::Kem>::PrivateKey {
     <Kem as hpke::Kem>::PrivateKey::from_bytes(seed.expose()).expect("any 32 bytes are an X-Wing seed")
 }
 
+/// The seven u-coordinates of Curve25519 and its twist with which X25519 gives zero whatever the scalar, below the bit that it ignores
+/// (<https://cr.yp.to/ecdh.html>, "How do I validate Curve25519 public keys?").
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    little_endian(0, 0, 0),
+    little_endian(1, 0, 0),
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32,
+        0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ],
+    [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c,
+        0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+    ],
+    little_endian(0xec, 0xff, 0x7f),
+    little_endian(0xed, 0xff, 0x7f),
+    little_endian(0xee, 0xff, 0x7f),
+];
+
+/// A number of 32 bytes: the lowest, all between, the highest.
+const fn little_endian(first: u8, between: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [between; 32];
+    let [lowest, .., highest] = &mut bytes;
+    (*lowest, *highest) = (first, last);
+    bytes
+}
+
+fn is_of_small_order(mut point: [u8; 32]) -> bool {
+    let [.., highest] = &mut point;
+    *highest &= 0x7f;
+    SMALL_ORDER.contains(&point)
+}
+
 fn receive_key_id(public: &[u8]) -> ReceiveKeyId {
     let digest: [u8; 32] = Sha256::new().chain_update(labels::RECEIVE_KEY_ID).chain_update(public).finalize().into();
     ReceiveKeyId(first_16(&digest))
@@ -313,6 +349,17 @@ mod tests {
         let mixed = sound.public.0.to_edwards() + curve25519_dalek::constants::EIGHT_TORSION[1];
         assert_eq!(VerifyingKey::from_bytes(mixed.compress().as_bytes()), Err(InvalidKey));
         assert!(VerifyingKey::from_bytes(sound.verifying_key().as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn small_order_is_what_x25519_turns_into_zero() {
+        use curve25519_dalek::montgomery::MontgomeryPoint;
+        for point in SMALL_ORDER {
+            assert_eq!(MontgomeryPoint(point).mul_clamped([0x5a; 32]).to_bytes(), [0; 32], "{point:02x?}");
+            let ignored_bit = core::array::from_fn(|at| point[at] | if at == 31 { 0x80 } else { 0 });
+            assert!(is_of_small_order(point) && is_of_small_order(ignored_bit));
+        }
+        assert!(!is_of_small_order(curve25519_dalek::constants::X25519_BASEPOINT.to_bytes()));
     }
 
     fn unhex(text: &str) -> [u8; 32] {

@@ -52,7 +52,18 @@ pub(crate) struct Incoming {
     pub(crate) ends: LaneEnds,
     pub(crate) certificate: Arc<Certificate>,
     since: u64,
-    used: bool,
+    named: Named,
+}
+
+/// Whether the sender of a lane knows that it is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// It does not.
+    No,
+    /// It was told, by a message that may not have arrived yet.
+    At(u64),
+    /// It has used it.
+    Used,
 }
 
 /// All lanes of an endpoint. They are never written down: a restart ends them.
@@ -75,6 +86,13 @@ impl Lanes {
         Some((lane.id, Arc::clone(&lane.secret)))
     }
 
+    /// Forgets lanes whose time is over, and their secrets with them.
+    pub(crate) fn purge(&mut self, now: u64) {
+        self.offered.retain(|_, lane| is_within(lane.since, LANE_LIFETIME, now));
+        self.sending.retain(|_, lane| is_within(lane.since, LANE_LIFETIME, now));
+        self.receiving.retain(|_, lane| is_within(lane.since, LANE_KEPT, now));
+    }
+
     /// Remembers what an opening offered, unless an earlier offer may still be named.
     pub(crate) fn offer(&mut self, pair: Pair, lane: Outgoing) {
         let waiting = self.offered.get(&pair).is_some_and(|earlier| is_within(earlier.since, LANE_OFFER_WAIT, lane.since));
@@ -83,23 +101,28 @@ impl Lanes {
         }
     }
 
-    /// The reader of `pair` has named `lanes`: what was offered is now used.
-    pub(crate) fn confirm(&mut self, pair: Pair, lanes: &[LaneId]) {
-        if self.offered.get(&pair).is_some_and(|offer| lanes.contains(&offer.id))
-            && let Some(lane) = self.offered.remove(&pair)
-        {
-            self.sending.insert(pair, lane);
-        }
+    /// The reader of `pair` has named `lanes`: what was offered is now used. Whether it was.
+    pub(crate) fn confirm(&mut self, pair: Pair, lanes: &[LaneId]) -> bool {
+        let named = self.offered.get(&pair).is_some_and(|offer| lanes.contains(&offer.id));
+        let lane = if named { self.offered.remove(&pair) } else { None };
+        lane.map(|lane| self.sending.insert(pair, lane)).is_some()
     }
 
-    /// Takes a lane that a verified opening offered. When there are too many, it is not taken: the sender goes on with openings.
+    /// Takes a lane that a verified opening offered. A pair that has its number gives up the oldest that nobody used; if all are in use, or
+    /// the endpoint has its number, the lane is not taken and the sender goes on with openings.
     pub(crate) fn accept(&mut self, id: LaneId, secret: LaneSecret, ends: LaneEnds, certificate: Arc<Certificate>, now: u64) -> bool {
-        self.receiving.retain(|_, lane| is_within(lane.since, LANE_KEPT, now));
-        let same_pair = |lane: &&Incoming| lane.ends.signer == ends.signer && lane.ends.reader == ends.reader;
-        if self.receiving.len() >= MAX_LANES || self.receiving.values().filter(same_pair).count() >= MAX_LANES_PER_PEER {
+        self.purge(now);
+        let of_pair = self.receiving.iter().filter(|(_, lane)| lane.ends.signer == ends.signer && lane.ends.reader == ends.reader);
+        let of_pair: Vec<_> = of_pair.map(|(id, lane)| (*id, lane.named, lane.since)).collect();
+        if of_pair.len() >= MAX_LANES_PER_PEER {
+            let unused = of_pair.iter().filter(|(_, named, since)| *named != Named::Used && !is_within(*since, LANE_OFFER_WAIT, now));
+            let Some((oldest, ..)) = unused.min_by_key(|(.., since)| *since) else { return false };
+            self.receiving.remove(oldest);
+        }
+        if self.receiving.len() >= MAX_LANES {
             return false;
         }
-        self.receiving.insert(id, Incoming { secret: Arc::new(secret), ends, certificate, since: now, used: false });
+        self.receiving.insert(id, Incoming { secret: Arc::new(secret), ends, certificate, since: now, named: Named::No });
         true
     }
 
@@ -111,17 +134,27 @@ impl Lanes {
     /// A message came in the lane: its sender knows that it is held, and it need not be named again.
     pub(crate) fn used(&mut self, id: LaneId) {
         if let Some(lane) = self.receiving.get_mut(&id) {
-            lane.used = true;
+            lane.named = Named::Used;
         }
     }
 
-    /// Lanes from the reader of `pair` back to its signer that were not used yet: to be named by the next message of `pair`.
+    /// Lanes from the reader of `pair` back to its signer whose naming is due: to be named by the next message of `pair`.
     pub(crate) fn unnamed(&self, pair: Pair, now: u64) -> Vec<LaneId> {
         let back = pair.reversed();
-        let waiting = |lane: &Incoming| {
-            !lane.used && lane.ends.signer == back.signer && lane.ends.reader == back.reader && is_within(lane.since, LANE_LIFETIME, now)
-        };
-        self.receiving.iter().filter(|(_, lane)| waiting(lane)).map(|(id, _)| *id).take(MAX_ACKNOWLEDGED).collect()
+        let is_back = |lane: &Incoming| lane.ends.signer == back.signer && lane.ends.reader == back.reader;
+        let due = |lane: &Incoming| is_back(lane) && lane.naming_is_due(now);
+        self.receiving.iter().filter(|(_, lane)| due(lane)).map(|(id, _)| *id).take(MAX_ACKNOWLEDGED).collect()
+    }
+
+    /// These lanes were named in a message that is on its way.
+    pub(crate) fn named(&mut self, lanes: &[LaneId], now: u64) {
+        for id in lanes {
+            if let Some(lane) = self.receiving.get_mut(id)
+                && lane.named == Named::No
+            {
+                lane.named = Named::At(now);
+            }
+        }
     }
 
     /// Stops sending in a lane.
@@ -136,6 +169,18 @@ impl Lanes {
         self.offered.retain(|pair, _| stays(pair));
         self.sending.retain(|pair, _| stays(pair));
         self.receiving.retain(|_, lane| !is_gone(&lane.ends.signer) && !is_gone(&lane.ends.reader) && !is_erased(&lane.ends.receive_key));
+    }
+}
+
+impl Incoming {
+    /// A lane is named until its sender uses it, in all messages of the first seconds: the sender remembers only one offer, and the first
+    /// naming may be lost. Later a sender that has not used it never will.
+    fn naming_is_due(&self, now: u64) -> bool {
+        match self.named {
+            Named::No => is_within(self.since, LANE_LIFETIME, now),
+            Named::At(first) => is_within(first, LANE_OFFER_WAIT, now),
+            Named::Used => false,
+        }
     }
 }
 

@@ -51,7 +51,9 @@ pub use audit::{Audit, Decision, Entry};
 pub use cbor::Malformed;
 pub use certificate::Certificate;
 pub use domain::{Domain, Root};
-pub use endpoint::{Builder, Endpoint, EndpointError, NodeKey};
+#[cfg(feature = "home")]
+pub use endpoint::Inspector;
+pub use endpoint::{Builder, Endpoint, EndpointError, Inspected, NodeKey};
 pub use entropy::{Clock, Entropy};
 pub use envelope::{Claims, Envelope, Form};
 pub use error::{EntropyFailed, OpenError, SealError, StoreFailed};

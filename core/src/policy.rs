@@ -14,6 +14,8 @@ pub enum Direction {
     Seal,
     /// It was opened here and is about to be released.
     Open,
+    /// It is looked into with the keys that are held here. Policy is not asked: nothing is released to an agent.
+    Inspect,
 }
 
 impl core::fmt::Display for Direction {
@@ -21,6 +23,7 @@ impl core::fmt::Display for Direction {
         f.write_str(match self {
             Self::Seal => "seal",
             Self::Open => "open",
+            Self::Inspect => "inspect",
         })
     }
 }
@@ -75,6 +78,11 @@ impl<F: Fn(&Request<'_>) -> Verdict + Send + Sync> Policy for F {
     fn decide(&self, request: &Request<'_>) -> Verdict {
         self(request)
     }
+}
+
+/// The policy's digest; a panic is a no.
+pub(crate) fn digest(policy: &dyn Policy) -> Result<Option<[u8; 16]>, String> {
+    catch_unwind(AssertUnwindSafe(|| policy.digest())).map_err(|_| "the policy panicked".into())
 }
 
 /// Asks the policy; every way of not answering is a no.

@@ -9,7 +9,7 @@ use crate::{
     error::OpenError,
     key::{KeyId, SigningKey, Thumbprint, VerifyingKey},
     labels,
-    limits::{CLOCK_TOLERANCE, MAX_LABEL, MAX_LABELS, MAX_ROSTER},
+    limits::{CLOCK_TOLERANCE, MAX_LABEL, MAX_LABELS, MAX_ROSTER, ROSTER_LIFETIME},
     sign1::{self, Claimed, Profile},
 };
 
@@ -63,6 +63,7 @@ pub struct RosterClaims {
 #[derive(Debug, Clone)]
 pub struct Roster {
     version: u64,
+    previous: [u8; 32],
     issued: u64,
     expires: u64,
     claims: RosterClaims,
@@ -81,10 +82,11 @@ impl Roster {
         claims.nodes.sort_by(|a, b| a.name.cmp(&b.name));
         claims.revoked.sort();
         claims.revoked.dedup();
-        let version = previous.map_or(1, |previous| previous.version + 1);
-        let payload = encode(version, previous.map_or([0; 32], Self::digest), issued, expires, &claims);
+        let version = previous.map_or(1, |previous| previous.version.saturating_add(1));
+        let previous = previous.map_or([0; 32], Self::digest);
+        let payload = encode(version, previous, issued, expires, &claims);
         let bytes = sign1::sign(PROFILE, &domain, root, &payload);
-        Self { version, issued, expires, claims, bytes }
+        Self { version, previous, issued, expires, claims, bytes }
     }
 
     /// Checks a roster against the root key of its domain.
@@ -115,14 +117,13 @@ impl Roster {
     /// Takes `offered` in place of this roster if its version is higher.
     ///
     /// # Errors
-    /// [`OpenError::RosterConflict`] if it is lower, or the same with other content: an alarm, as the root signed two.
+    /// [`OpenError::RosterConflict`] if it is lower, or the same with other content, or the next and made from another one: the last two are
+    /// an alarm, as the root signed two.
     pub fn follow(&self, offered: Self) -> Result<Self, OpenError> {
         let same = offered.version == self.version && offered.digest() == self.digest();
-        if offered.version > self.version || same {
-            Ok(offered)
-        } else {
-            Err(OpenError::RosterConflict { offered: offered.version, known: self.version })
-        }
+        let next = self.version.checked_add(1) == Some(offered.version);
+        let follows = offered.version > self.version && (!next || offered.previous == self.digest());
+        if follows || same { Ok(offered) } else { Err(OpenError::RosterConflict { offered: offered.version, known: self.version }) }
     }
 
     pub(crate) fn check_time(&self, now: u64) -> Result<(), OpenError> {
@@ -132,6 +133,11 @@ impl Roster {
     /// The version; each roster's is higher than the one before.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Unix time at which it was made.
+    pub fn issued(&self) -> u64 {
+        self.issued
     }
 
     /// Unix time at which it ends.
@@ -164,17 +170,9 @@ impl Roster {
         self.claims.revoked.binary_search(key).is_ok()
     }
 
-    /// The node that may, as of this roster, certify agent `name` with a key named `signer`.
-    pub(crate) fn certifier(&self, node: &str, signer: KeyId, name: &str) -> Result<&RosterNode, OpenError> {
-        let node = self.node(node).ok_or(OpenError::UnknownSigner)?;
-        let key = node.key.thumbprint();
-        if key.short() != signer {
-            return Err(OpenError::UnknownSigner);
-        }
-        if self.is_revoked(&key) || !node.may_host(name) {
-            return Err(OpenError::Revoked);
-        }
-        Ok(node)
+    /// The node of that name, if its key is the one named `signer`.
+    pub(crate) fn certifier(&self, node: &str, signer: KeyId) -> Result<&RosterNode, OpenError> {
+        self.node(node).filter(|node| node.key.thumbprint().short() == signer).ok_or(OpenError::UnknownSigner)
     }
 }
 
@@ -211,14 +209,14 @@ fn encode(version: u64, previous: [u8; 32], issued: u64, expires: u64, claims: &
 }
 
 fn decode(payload: &[u8]) -> Result<Roster, OpenError> {
-    let mut roster = Roster { version: 0, issued: 0, expires: 0, claims: RosterClaims::default(), bytes: Vec::new() };
+    let mut roster = Roster { version: 0, previous: [0; 32], issued: 0, expires: 0, claims: RosterClaims::default(), bytes: Vec::new() };
     let mut labels_read = 0;
     let mut reader = Reader::new(payload)?;
     reader.map("expected a roster's claims", |reader, label| {
         labels_read += 1;
         match label {
             1 => roster.version = reader.uint("expected a version")?,
-            2 => drop(reader.bytes_of::<32>("expected the hash of the roster before")?),
+            2 => roster.previous = reader.bytes_of("expected the hash of the roster before")?,
             3 => roster.issued = reader.uint("expected a time")?,
             4 => roster.expires = reader.uint("expected a time")?,
             5 => {
@@ -235,8 +233,11 @@ fn decode(payload: &[u8]) -> Result<Roster, OpenError> {
         Ok(())
     })?;
     let ordered = roster.claims.nodes.is_sorted_by(|a, b| a.name < b.name) && roster.claims.revoked.is_sorted_by(|a, b| a < b);
-    if labels_read != 6 || roster.version == 0 || !ordered {
-        return Err(Malformed { what: "roster lacks a claim, or lists something twice or out of order", offset: 0 }.into());
+    let lasts = roster.expires.checked_sub(roster.issued).is_some_and(|time| (1..=ROSTER_LIFETIME).contains(&time));
+    if labels_read != 6 || roster.version == 0 || !ordered || !lasts {
+        return Err(
+            Malformed { what: "roster lacks a claim, lasts over 30 days, or lists something twice or out of order", offset: 0 }.into()
+        );
     }
     Ok(roster)
 }
@@ -257,7 +258,8 @@ fn decode_words(reader: &mut Reader<'_>, limit: usize) -> Result<Vec<String>, Ma
     (0..count)
         .map(|_| {
             let word = reader.text("expected a word")?;
-            if word.len() <= MAX_LABEL { Ok(word.to_owned()) } else { Err(reader.expected("word of over 64 characters")) }
+            let of_form = (1..=MAX_LABEL).contains(&word.len()) && word.bytes().all(|c| c.is_ascii_graphic());
+            if of_form { Ok(word.to_owned()) } else { Err(reader.expected("a word is 1 to 64 printable ASCII characters without spaces")) }
         })
         .collect()
 }
@@ -303,6 +305,8 @@ mod tests {
         assert_eq!(second.follow(first).err(), Some(OpenError::RosterConflict { offered: 1, known: 2 }));
         let fork = root.sign_roster(Some(&second), RosterClaims::default(), 1000);
         let other_fork = root.sign_roster(Some(&second), RosterClaims::default(), 1001);
+        let next_of_fork = root.sign_roster(Some(&other_fork), RosterClaims::default(), 1001);
+        assert_eq!(fork.follow(next_of_fork).err(), Some(OpenError::RosterConflict { offered: 4, known: 3 }), "made from another one");
         assert_eq!(fork.follow(other_fork).err(), Some(OpenError::RosterConflict { offered: 3, known: 3 }));
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use pyo3::{prelude::*, types::PyBytes};
-use sealwire::{Address, Created, Draft, Envelope, KeyId, MessageId, MessageRef, Thread};
+use sealwire::{Address, Created, Draft, KeyId, MessageId, MessageRef, Thread};
 
 use crate::{
     error::Raised,
@@ -121,7 +121,7 @@ impl Endpoint {
 
     /// Opens an envelope for an agent hosted here.
     fn open(&self, py: Python<'_>, envelope: &[u8]) -> Result<Message, Raised> {
-        let message = py.detach(|| self.endpoint.open(&Envelope::parse(envelope.to_vec())?))?;
+        let message = py.detach(|| self.endpoint.open_bytes(envelope.to_vec()))?;
         Ok(Message::new(py, &message)?)
     }
 

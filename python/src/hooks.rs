@@ -163,13 +163,13 @@ pub(crate) fn callable(hook: &Bound<'_, PyAny>, what: &str) -> PyResult<Py<PyAny
 
 /// The name of an exception, without its text: that may quote what the policy looked at.
 fn exception(error: &PyErr) -> String {
-    Python::attach(|py| error.get_type(py).name().map(|name| name.to_string()))
-        .unwrap_or_else(|_| "an exception".into())
+    Python::attach(|py| error.get_type(py).name().map(|name| name.to_string())).unwrap_or_else(|_| "an exception".into())
 }
 
 const fn direction(direction: Direction) -> &'static str {
     match direction {
         Direction::Seal => "seal",
         Direction::Open => "open",
+        Direction::Inspect => "inspect",
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     address::Address,
     audit::{self, Decision, Entry},
     certificate::Certificate,
-    envelope::{Blinded, Envelope, Plaintext, Recipient},
+    envelope::{Blinded, Envelope, Form, Plaintext, Recipient},
     error::{OpenError, StoreFailed},
     header::Header,
     journal::{Row, Seen},
@@ -23,19 +23,22 @@ use crate::{
 };
 
 /// The key an envelope is for, as found here.
-enum Lock {
+pub(super) enum Lock {
     Opening { reader: Arc<Reader>, receive_key: ReceiveKeyId, offer: Offer },
     Lane { id: LaneId, lane: Incoming, to: Address },
 }
 
 /// An envelope whose every claim was checked, before policy and journal.
-struct Checked {
-    message: Message,
-    row: Row,
+pub(super) struct Checked {
+    pub(super) message: Message,
+    pub(super) row: Row,
+    pub(super) certificate: Arc<Certificate>,
     to: Thumbprint,
-    certificate: Arc<Certificate>,
     lock: Lock,
 }
+
+/// Told what speaks against a message that is authentic: its time, a revocation, a roster. What it returns decides whether that refuses it.
+pub(super) type Objections<'a> = &'a mut dyn FnMut(OpenError) -> Result<(), OpenError>;
 
 impl Endpoint {
     /// Opens an envelope for an agent hosted here.
@@ -48,24 +51,38 @@ impl Endpoint {
     pub fn open(&self, envelope: &Envelope) -> Result<Message, OpenError> {
         let now = self.clock.now();
         self.check_process().map_err(open_error)?;
-        let checked = self.check(envelope, now);
+        // What could not be renewed is no reason to refuse what can be read.
+        let _later = self.keep_current(now);
+        let checked = self.check(envelope, now, &mut Err);
         let opened = checked.and_then(|checked| self.release(checked, now));
-        opened.map_err(|refused| self.refuse(refused, envelope, now))
+        opened.map_err(|refused| self.refuse(refused, envelope.as_bytes().len(), Some(envelope.form()), Direction::Open, now))
+    }
+
+    /// Reads and opens an envelope as it came off the wire. Bytes that are none are in the audit log too.
+    ///
+    /// # Errors
+    /// Those of [`Envelope::parse`] and [`Endpoint::open`].
+    pub fn open_bytes(&self, bytes: Vec<u8>) -> Result<Message, OpenError> {
+        let size = bytes.len();
+        match Envelope::parse(bytes) {
+            Ok(envelope) => self.open(&envelope),
+            Err(refused) => Err(self.refuse(refused, size, None, Direction::Open, self.clock.now())),
+        }
     }
 
     /// Records what was refused; a denial and a failed log were recorded where they arose.
-    fn refuse(&self, refused: OpenError, envelope: &Envelope, now: u64) -> OpenError {
+    pub(super) fn refuse(&self, refused: OpenError, size: usize, form: Option<Form>, direction: Direction, now: u64) -> OpenError {
         if !matches!(refused, OpenError::Denied(_) | OpenError::AuditFailed(_)) {
             let reason = refused.to_string();
-            let (decision, size) = (Decision::Refused(&reason), envelope.as_bytes().len());
-            let entry = Entry { time: now, direction: Direction::Open, decision, header: None, size, form: Some(envelope.form()) };
+            let entry = Entry { time: now, direction, decision: Decision::Refused(&reason), header: None, size, form };
             // Refused already: a log that cannot be written has nothing left to stop.
             let _unrecorded = audit::record(&*self.audit, &entry);
         }
         refused
     }
 
-    fn check(&self, envelope: &Envelope, now: u64) -> Result<Checked, OpenError> {
+    /// Everything up to time. What speaks against a message whose author and reader are proven goes to `object`, which may let it pass.
+    pub(super) fn check(&self, envelope: &Envelope, now: u64, object: Objections<'_>) -> Result<Checked, OpenError> {
         let (lock, key) = self.unlock(envelope, now)?;
         let (ciphertext, tag) = envelope.ciphertext();
         let mut plaintext = ciphertext.to_vec();
@@ -76,14 +93,16 @@ impl Endpoint {
         let content = Blinded { blind: parts.blind, body: plaintext.get(body.clone()).unwrap_or_default() };
         let to_verify = sig_structure(parts.protected, &external_aad(&self.domain), &content.digest());
 
-        let certificate = self.certificate_behind(&lock, parts.certificate, now)?;
+        let certificate = self.certificate_behind(&lock, parts.certificate)?;
+        let standing = certificate.check_now(&self.current_roster(), now);
+        standing.or_else(&mut *object)?;
         if !certificate.key().verify(&to_verify, &parts.signature) {
             return Err(OpenError::NotAuthentic);
         }
         let signer = certificate.thumbprint();
         let to = lock.check_names(&header, &certificate)?;
-        self.check_roster(&header)?;
-        check_time(header.issued, header.expires, now)?;
+        self.check_roster(&header).or_else(&mut *object)?;
+        check_time(header.issued, header.expires, now).or_else(&mut *object)?;
         let digest = Sha256::digest(&to_verify).into();
         let row = Row { reader: to, signer, id: header.id, digest, expires: header.expires };
         let form = envelope.form();
@@ -94,7 +113,7 @@ impl Endpoint {
     fn unlock(&self, envelope: &Envelope, now: u64) -> Result<(Lock, ContentKey), OpenError> {
         match envelope.recipient() {
             Recipient::Opening { receive_key, encapsulated, wrapped } => {
-                let reader = self.reader(*receive_key, now)?;
+                let reader = self.reader(*receive_key)?;
                 let (key, offer) = decapsulate(&self.domain, &reader.key, encapsulated, wrapped).map_err(|_| OpenError::NotAuthentic)?;
                 Ok((Lock::Opening { reader, receive_key: *receive_key, offer }, key))
             }
@@ -109,37 +128,27 @@ impl Endpoint {
         }
     }
 
-    /// The holder of a receive key. One that is unknown may have been made by another process of this home: looked up once there.
-    fn reader(&self, id: ReceiveKeyId, now: u64) -> Result<Arc<Reader>, OpenError> {
+    /// The holder of a receive key. One that is unknown may have been made by another process of this home: looked up there.
+    fn reader(&self, id: ReceiveKeyId) -> Result<Arc<Reader>, OpenError> {
         if let Some(reader) = self.state().readers.get(&id) {
             return Ok(Arc::clone(reader));
         }
-        self.reload_readers(now)?;
-        self.state().readers.get(&id).cloned().ok_or(OpenError::UnknownKey)
+        let (name, held) = self.store().receive_key(id)?.ok_or(OpenError::UnknownKey)?;
+        let agent = Address::new(&name, &self.node.name).map_err(|_| OpenError::UnknownKey)?;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let thumbprint = state.agents.get(&agent).ok_or(OpenError::UnknownKey)?.thumbprint;
+        let reader = Reader { agent, thumbprint, key: held.key, made: held.created };
+        Ok(Arc::clone(state.readers.entry(id).or_insert_with(|| Arc::new(reader))))
     }
 
-    fn reload_readers(&self, now: u64) -> Result<(), OpenError> {
-        let agents: Vec<_> = self.state().agents.iter().map(|(address, agent)| (address.clone(), agent.thumbprint)).collect();
-        for (agent, thumbprint) in agents {
-            let held = self.store().receive_keys(agent.name(), now.saturating_sub(super::RECEIVE_KEY_KEPT))?;
-            let mut state = self.state();
-            for held in held {
-                let reader = Reader { agent: agent.clone(), thumbprint, key: held.key, made: held.created };
-                state.readers.entry(reader.key.public().id()).or_insert_with(|| Arc::new(reader));
-            }
-        }
-        Ok(())
-    }
-
-    /// The author's certificate: in an opening the one it carries, in a lane the one its opening carried, checked against today's roster.
-    fn certificate_behind(&self, lock: &Lock, carried: Option<&[u8]>, now: u64) -> Result<Arc<Certificate>, OpenError> {
-        let state = self.state();
+    /// The author's certificate: in an opening the one it carries, in a lane the one its opening carried.
+    fn certificate_behind(&self, lock: &Lock, carried: Option<&[u8]>) -> Result<Arc<Certificate>, OpenError> {
         match (lock, carried) {
-            (Lock::Opening { .. }, Some(bytes)) => Certificate::verify(bytes, &self.domain, &state.roster, now).map(Arc::new).map_err(hide),
-            (Lock::Lane { lane, .. }, None) => {
-                lane.certificate.check_now(&state.roster, now)?;
-                Ok(Arc::clone(&lane.certificate))
+            (Lock::Opening { .. }, Some(bytes)) => {
+                Certificate::verify_signature(bytes, &self.domain, &self.current_roster()).map(Arc::new).map_err(hide)
             }
+            (Lock::Lane { lane, .. }, None) => Ok(Arc::clone(&lane.certificate)),
             _ => Err(OpenError::NotAuthentic),
         }
     }
@@ -152,30 +161,30 @@ impl Endpoint {
         }
     }
 
-    /// Replay, policy, audit, insert, lane, release.
+    /// Replay, policy, audit, revocation, insert, lane, release.
     fn release(&self, checked: Checked, now: u64) -> Result<Message, OpenError> {
         let header = &checked.message.header;
         let known = self.store().look_up(&checked.row)?;
-        self.refuse_seen(known, header, now)?;
+        self.refuse_seen(known, header)?;
         self.permit_release(&checked, now)?;
+        // Policy and audit take their time; a revocation in it counts.
+        checked.certificate.check_now(&self.current_roster(), now)?;
         let inserted = self.store().insert(&checked.row, now)?;
-        self.refuse_seen(inserted, header, now)?;
+        self.refuse_seen(inserted, header)?;
         self.commit(&checked, now);
         Ok(checked.message)
     }
 
-    fn refuse_seen(&self, seen: Seen, header: &Header, now: u64) -> Result<(), OpenError> {
+    fn refuse_seen(&self, seen: Seen, header: &Header) -> Result<(), OpenError> {
         match seen {
-            Seen::New => Ok(()),
-            Seen::Before => Err(OpenError::Duplicate(header.id)),
-            Seen::Other => Err(OpenError::IdReused(header.id)),
-            Seen::BeyondHorizon => Err(OpenError::Expired { by: now.saturating_sub(header.expires) }),
-            Seen::Full => Err(OpenError::Overloaded("the journal holds as many messages of this signer as it may")),
-            Seen::OtherLife => {
+            Seen::BeyondHorizon => {
+                self.store().begin_life()?;
                 self.begin_life().map_err(open_error)?;
-                Err(OpenError::UnknownKey)
             }
+            Seen::OtherLife => self.begin_life().map_err(open_error)?,
+            _ => {}
         }
+        judge(seen, header)
     }
 
     fn permit_release(&self, checked: &Checked, now: u64) -> Result<(), OpenError> {
@@ -205,7 +214,7 @@ impl Endpoint {
         let pair = Pair { signer: checked.row.signer, reader: checked.to };
         let mut guard = self.state();
         let state = &mut *guard;
-        state.remember(Arc::clone(&checked.certificate));
+        state.remember(Arc::clone(&checked.certificate), now);
         state.lanes.confirm(pair.reversed(), &header.acknowledged.lanes);
         match &checked.lock {
             Lock::Lane { id, .. } => state.lanes.used(*id),
@@ -215,8 +224,7 @@ impl Endpoint {
                 let (id, secret): (LaneId, LaneSecret) = offer.lane(&self.domain, &ends, &checked.row.digest);
                 let taken = state.lanes.accept(id, secret, ends, Arc::clone(&checked.certificate), now);
                 // An author in this very endpoint learns at once that the lane is held.
-                if taken && state.agents.contains_key(&header.from) {
-                    state.lanes.confirm(pair, &[id]);
+                if taken && state.lanes.confirm(pair, &[id]) {
                     state.lanes.used(id);
                 }
             }
@@ -241,6 +249,18 @@ impl Lock {
     }
 }
 
+/// What the journal's answer means for a message.
+pub(super) fn judge(seen: Seen, header: &Header) -> Result<(), OpenError> {
+    match seen {
+        Seen::New => Ok(()),
+        Seen::Before => Err(OpenError::Duplicate(header.id)),
+        Seen::Other => Err(OpenError::IdReused(header.id)),
+        Seen::Full => Err(OpenError::Overloaded("the journal holds as many messages of this signer as it may")),
+        // The receive key it was sealed for belongs to a life that has ended; its sender seals it anew.
+        Seen::BeyondHorizon | Seen::OtherLife => Err(OpenError::UnknownKey),
+    }
+}
+
 /// A certificate inside an envelope is part of what is authentic or not; only facts the reader can act on keep their name.
 fn hide(error: OpenError) -> OpenError {
     match error {
@@ -249,7 +269,7 @@ fn hide(error: OpenError) -> OpenError {
     }
 }
 
-fn open_error(error: EndpointError) -> OpenError {
+pub(super) fn open_error(error: EndpointError) -> OpenError {
     match error {
         EndpointError::Refused(error) => error,
         EndpointError::Store(error) => OpenError::Store(error),

@@ -14,7 +14,7 @@ use crate::{
     header::{Acknowledged, Header, check_content_type, check_kind, check_label},
     key::{LaneId, MessageId, ReceiveKeyPublic, Thread},
     lane::{Outgoing, Pair, Terms},
-    limits::{MAX_HEADER, MAX_LABELS, MAX_LIFETIME},
+    limits::{MAX_HEADER, MAX_LABELS, MAX_LIFETIME, REQUEST_LIFETIME},
     message::{Draft, Sealed},
     policy::{self, Direction, Request, Verdict},
     schedule::{ContentKey, Hedge, LaneEnds, LaneSecret, Offer, encapsulate, external_aad},
@@ -32,6 +32,18 @@ struct Plan {
     clearances: [Vec<String>; 2],
 }
 
+impl Plan {
+    /// Digest of all that tells this plaintext and its way from any other: what is signed, the certificate beside it, the key or lane it goes to.
+    fn hedged(&self, signed_digest: &[u8; 32]) -> [u8; 32] {
+        let hash = Sha256::new().chain_update(signed_digest);
+        let hash = match &self.lane {
+            Some((lane, _)) => hash.chain_update(lane.as_bytes()),
+            None => hash.chain_update(self.terms.receive_key.as_bytes()).chain_update(self.author.certificate.as_bytes()),
+        };
+        hash.finalize().into()
+    }
+}
+
 impl Endpoint {
     /// Seals a draft of the hosted agent `from` for `to` and nobody else.
     ///
@@ -40,10 +52,20 @@ impl Endpoint {
     /// # Errors
     /// See [`SealError`]; nothing was sealed then.
     pub fn seal<B: AsRef<[u8]>>(&self, from: &Address, to: &Address, draft: &Draft<B>) -> Result<Sealed, SealError> {
-        let now = self.clock.now();
-        self.check_process().and_then(|()| self.renew(from, now)).and_then(|()| self.renew(to, now)).map_err(seal_error)?;
+        if draft.kind == ACKNOWLEDGEMENT {
+            return Err(InvalidName { what: "the kind `ack` is the protocol's own" }.into());
+        }
+        self.seal_any(from, to, draft, self.clock.now())
+    }
+
+    fn seal_any<B: AsRef<[u8]>>(&self, from: &Address, to: &Address, draft: &Draft<B>, now: u64) -> Result<Sealed, SealError> {
+        match self.keep_current(now) {
+            // An agent that may not be certified any more is told so below, when it is its turn; the others go on.
+            Ok(()) | Err(EndpointError::NotAllowed(_)) => {}
+            Err(error) => return Err(seal_error(error)),
+        }
         check_draft(draft)?;
-        let plan = self.plan(from, to, now)?;
+        let plan = self.plan(from, to, draft.lifetime, now)?;
         let header = self.header(from, to, draft, &plan, now)?;
         let body = draft.body.as_ref();
         self.permit(&header, body.len(), &plan, now)?;
@@ -57,19 +79,21 @@ impl Endpoint {
     /// # Errors
     /// As [`Endpoint::seal`].
     pub fn acknowledge(&self, from: &Address, to: &Address) -> Result<Option<Sealed>, SealError> {
+        let now = self.clock.now();
         let named = {
             let state = self.state();
             let author = state.agents.get(from).ok_or_else(|| SealError::NotHosted(from.clone()))?;
             let reader = state.certificate_of(to).ok_or_else(|| SealError::UnknownReader(to.clone()))?;
-            state.lanes.unnamed(Pair { signer: author.thumbprint, reader: reader.thumbprint() }, self.clock.now())
+            state.lanes.unnamed(Pair { signer: author.thumbprint, reader: reader.thumbprint() }, now)
         };
         if named.is_empty() {
             return Ok(None);
         }
-        self.seal(from, to, &Draft::new(ACKNOWLEDGEMENT, [])).map(Some)
+        self.seal_any(from, to, &Draft::new(ACKNOWLEDGEMENT, []), now).map(Some)
     }
 
-    fn plan(&self, from: &Address, to: &Address, now: u64) -> Result<Plan, SealError> {
+    fn plan(&self, from: &Address, to: &Address, lifetime: u64, now: u64) -> Result<Plan, SealError> {
+        let policy = policy::digest(&*self.policy).map_err(SealError::Denied)?;
         let mut guard = self.state();
         let state = &mut *guard;
         let author = state.agents.get(from).cloned().ok_or_else(|| SealError::NotHosted(from.clone()))?;
@@ -81,10 +105,12 @@ impl Endpoint {
             })?;
         }
         let receive_key = reader.receive_key_id().ok_or_else(|| SealError::ReaderExpired(to.clone()))?;
-        let terms = Terms { receive_key, policy: self.policy.digest(), roster: state.roster.version() };
+        let terms = Terms { receive_key, policy, roster: state.roster.version() };
         let pair = Pair { signer: author.thumbprint, reader: reader.thumbprint() };
-        let lane = state.lanes.next(pair, &terms, now);
+        // The reader keeps a lane no longer than a request may be under way.
+        let lane = if lifetime <= REQUEST_LIFETIME { state.lanes.next(pair, &terms, now) } else { None };
         let names = state.lanes.unnamed(pair, now);
+        state.lanes.named(&names, now);
         let clearances = [state.clearances_of(from), state.clearances_of(to)];
         Ok(Plan { author, reader, pair, terms, lane, names, clearances })
     }
@@ -100,7 +126,7 @@ impl Endpoint {
             signer: plan.author.thumbprint.short(),
             to_key: plan.pair.reader.short(),
             issued: now,
-            expires: now + draft.lifetime,
+            expires: now.saturating_add(draft.lifetime),
             id: MessageId(self.random()?),
             thread: draft.thread.map_or_else(|| self.random().map(Thread), Ok)?,
             kind: draft.kind.clone(),
@@ -140,14 +166,16 @@ impl Endpoint {
         let content = Blinded { blind: self.random()?, body };
         let to_sign = sig_structure(&protected, &external_aad(&self.domain), &content.digest());
         let signed_digest: [u8; 32] = Sha256::digest(&to_sign).into();
-        let hedge = Hedge::new(&self.hedge, &*self.entropy, &signed_digest)?;
+        let hedge = Hedge::new(&self.hedge, &*self.entropy, &plan.hedged(&signed_digest))?;
         let (route, key, offer) = self.route(&plan, &hedge, &signed_digest)?;
         let signature = plan.author.key.sign(&to_sign);
         let certificate = offer.is_some().then(|| plan.author.certificate.as_bytes());
         let signed = Signed { protected: &protected, certificate, signature };
         let envelope = assemble(&signed, &content, route, |plaintext| key.seal(plaintext))
             .map_err(|(size, limit)| SealError::TooLarge { size, limit })?;
-        if let Some((id, secret)) = offer {
+        if let Some((id, secret)) = offer
+            && header.kind != ACKNOWLEDGEMENT
+        {
             self.state().lanes.offer(plan.pair, Outgoing::new(id, secret, plan.terms, now));
         }
         Ok(Sealed { envelope, header })

@@ -5,7 +5,7 @@ use std::sync::{
 
 use super::*;
 use crate::{
-    Claims, Clock, Decision, Draft, Entry, Envelope, Form, Message, MessageRef, OpenError, Request, SealError, Verdict,
+    Claims, Clock, Decision, Direction, Draft, Entry, Envelope, Form, Message, MessageRef, OpenError, Request, SealError, Verdict,
     limits::{CLOCK_TOLERANCE, LANE_LIFETIME, MAX_ENVELOPE, REQUEST_LIFETIME},
 };
 
@@ -292,8 +292,6 @@ fn policy_says_no_on_both_sides_and_when_it_panics() -> Outcome {
     Ok(())
 }
 
-use crate::policy::Direction;
-
 #[test]
 fn what_cannot_be_recorded_is_not_released() -> Outcome {
     let log = Arc::new(Mutex::new(Vec::new()));
@@ -318,8 +316,17 @@ fn what_cannot_be_recorded_is_not_released() -> Outcome {
     broken.store(0, Ordering::SeqCst);
     let id = pair.open(&sealed)?.header().id;
     pair.open(&sealed).err();
+    pair.endpoint.open_bytes(vec![0x1c]).err();
     let lines = log.lock().map_err(|error| error.to_string())?;
-    assert_eq!(*lines, ["seal allowed", "open allowed", &format!("open message {id} was already opened")]);
+    assert_eq!(
+        *lines,
+        [
+            "seal allowed".to_owned(),
+            "open allowed".to_owned(),
+            format!("open message {id} was already opened"),
+            "open not a sealwire/1 structure: not CBOR at byte 0".to_owned()
+        ]
+    );
     Ok(())
 }
 
@@ -367,5 +374,103 @@ fn debug_shows_no_body_and_no_key() -> Outcome {
     let sealed = pair.endpoint.seal(&pair.a, &pair.b, &draft)?;
     let shown = format!("{draft:?} {sealed:?} {:?} {:?}", pair.open(&sealed.envelope)?, pair.endpoint);
     assert!(!shown.contains("s3cret"), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn a_clock_that_was_ahead_and_is_set_right_costs_one_sealing_anew() -> Outcome {
+    const YEAR: u64 = 365 * 86_400;
+    let pair = pair()?;
+    pair.hands.forward(YEAR);
+    pair.lane()?;
+    pair.hands.forward(2 * REQUEST_LIFETIME);
+    pair.lane()?;
+    pair.hands.0.store(START + REQUEST_LIFETIME, Ordering::SeqCst);
+    assert_eq!(pair.lane().map_err(|error| error.to_string()).err(), Some(OpenError::UnknownKey.to_string()));
+    assert_eq!(pair.open(&pair.seal(b"now")?)?.body(), b"now");
+    Ok(())
+}
+
+#[test]
+fn an_endpoint_that_lives_long_renews_its_roster() -> Outcome {
+    let pair = pair()?;
+    for _ in 0..5 {
+        pair.hands.forward(crate::limits::ROSTER_LIFETIME / 2);
+        assert_eq!(pair.open(&pair.seal(b"x")?)?.body(), b"x");
+    }
+    assert!(pair.endpoint.roster().version() >= 5);
+    Ok(())
+}
+
+#[test]
+fn what_may_live_longer_than_a_lane_is_an_opening() -> Outcome {
+    let pair = pair()?;
+    pair.lane()?;
+    let long = pair.endpoint.seal(&pair.a, &pair.b, &Draft::new("note", "x").lifetime(REQUEST_LIFETIME + 1))?;
+    assert_eq!((long.envelope.form(), pair.seal(b"short")?.form()), (Form::Opening, Form::Lane));
+    Ok(())
+}
+
+#[test]
+fn a_node_whose_key_was_replaced_is_another_node() -> Outcome {
+    let Hosts { one, two, a, b, root, .. } = hosts()?;
+    two.open(&one.seal(&a, &b, &Draft::new("note", "x"))?.envelope)?;
+    one.open(&two.acknowledge(&b, &a)?.ok_or("ack")?.envelope)?;
+    let in_lane = one.seal(&a, &b, &Draft::new("note", "x"))?;
+    assert_eq!(in_lane.envelope.form(), Form::Lane);
+    let known = two.roster();
+    let others = known.claims().nodes.iter().filter(|node| node.name != "one").cloned();
+    let nodes = others.chain([NodeKey::generate("one")?.listed()?]).collect();
+    two.follow(root.sign_roster(Some(&known), RosterClaims { nodes, revoked: vec![] }, START).as_bytes())?;
+    assert_eq!(two.open(&in_lane.envelope).err(), Some(OpenError::UnknownSigner));
+    assert_eq!(two.seal(&b, &a, &Draft::new("note", "x")).err(), Some(SealError::Revoked(a)));
+    Ok(())
+}
+
+#[test]
+fn a_revocation_while_policy_thinks_counts() -> Outcome {
+    let Hosts { one, a, root, hands, .. } = hosts()?;
+    let node = NodeKey::generate("three")?;
+    let known = one.roster();
+    let nodes = known.claims().nodes.iter().cloned().chain([node.listed()?]).collect();
+    let roster = root.sign_roster(Some(&known), RosterClaims { nodes, revoked: vec![] }, START);
+    let mut claims = roster.claims().clone();
+    claims.revoked.push(one.certificate(&a).ok_or("a")?.thumbprint());
+    let revoking = root.sign_roster(Some(&roster), claims, START);
+    let place: Arc<Mutex<std::sync::Weak<Endpoint>>> = Arc::default();
+    let own = Arc::clone(&place);
+    let policy = move |_: &Request<'_>| {
+        let endpoint = own.lock().ok().and_then(|own| own.upgrade());
+        endpoint.map_or(Verdict::Deny("no endpoint".into()), |endpoint| {
+            endpoint.follow(revoking.as_bytes()).map_or_else(|error| Verdict::Deny(error.to_string()), |()| Verdict::Allow)
+        })
+    };
+    let three = Arc::new(Endpoint::builder().clock(hands).policy(policy).member(node, *root.verifying_key(), roster.clone())?);
+    *place.lock().map_err(|error| error.to_string())? = Arc::downgrade(&three);
+    one.follow(roster.as_bytes())?;
+    let c = three.host("c")?;
+    one.introduce(three.certificate(&c).ok_or("c")?.as_bytes())?;
+    let sealed = one.seal(&a, &c, &Draft::new("note", "x"))?;
+    assert_eq!(three.open(&sealed.envelope).err(), Some(OpenError::Revoked));
+    Ok(())
+}
+
+#[test]
+fn an_acknowledgement_is_not_for_users_to_write() -> Outcome {
+    let pair = pair()?;
+    assert!(matches!(pair.endpoint.seal(&pair.a, &pair.b, &Draft::new("ack", "")), Err(SealError::Invalid(_))));
+    Ok(())
+}
+
+#[test]
+fn a_pair_that_has_all_its_lanes_goes_on_with_openings() -> Outcome {
+    let Hosts { one, two, a, b, .. } = hosts()?;
+    for _ in 0..2 * crate::limits::MAX_LANES_PER_PEER {
+        two.open(&one.seal(&a, &b, &Draft::new("note", "x"))?.envelope)?;
+    }
+    let reply = two.seal(&b, &a, &Draft::new("reply", "y"))?;
+    assert_eq!(reply.header.acknowledged.lanes.len(), crate::limits::MAX_LANES_PER_PEER);
+    one.open(&reply.envelope)?;
+    assert_eq!(one.seal(&a, &b, &Draft::new("note", "x"))?.envelope.form(), Form::Lane);
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding};
@@ -89,9 +90,18 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// A name beside `path` that no other thread or process writes to. What a process of the same number left there when it died is removed.
+fn aside_of(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let aside = path.with_extension(format!("new-{}-{count}", std::process::id()));
+    let _stale = fs::remove_file(&aside);
+    aside
+}
+
 /// Writes a file that must not exist yet. It appears whole.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreFailed> {
-    let aside = path.with_extension(format!("new-{}", std::process::id()));
+    let aside = aside_of(path);
     let written = create_private(&aside)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::hard_link(&aside, path));
@@ -101,8 +111,7 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreFailed> {
 
 /// Replaces a file in one step.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreFailed> {
-    let aside = path.with_extension(format!("new-{}", std::process::id()));
-    let _stale = fs::remove_file(&aside);
+    let aside = aside_of(path);
     create_private(&aside)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&aside, path))

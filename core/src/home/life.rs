@@ -103,21 +103,20 @@ fn name(_: &Path) -> io::Result<String> {
 /// Opens or makes the marker; one that belongs to somebody else is refused, as it could be forged.
 #[cfg(unix)]
 fn open_own(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    use std::os::unix::fs::MetadataExt;
 
-    /// `O_NOFOLLOW` on Linux.
-    const NO_FOLLOW: i32 = 0o400_000;
     match create_private(path) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
-    let file = OpenOptions::new().read(true).write(true).custom_flags(NO_FOLLOW).open(path)?;
-    let (ours, theirs) = (fs::metadata("/proc/self")?.uid(), file.metadata()?);
-    if theirs.uid() == ours && theirs.mode() & 0o077 == 0 {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let (ours, theirs, named) = (fs::metadata("/proc/self")?.uid(), file.metadata()?, fs::symlink_metadata(path)?);
+    let itself = named.is_file() && (named.dev(), named.ino()) == (theirs.dev(), theirs.ino());
+    if itself && theirs.uid() == ours && theirs.mode() & 0o077 == 0 {
         Ok(file)
     } else {
-        Err(io_error(format!("`{}` belongs to another user; remove it", path.display())))
+        Err(io_error(format!("`{}` is a link or belongs to another user; remove it", path.display())))
     }
 }
 

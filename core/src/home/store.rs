@@ -9,18 +9,19 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::{
-    STORE, agent_key, files,
+    ROSTER, STORE, agent_key, files,
     life::{LifeId, Mark, Marker},
 };
 use crate::{
-    entropy::{Entropy, random},
+    entropy::{Entropy, System, random},
     error::StoreFailed,
-    journal::{HeldKey, Row, Seen, Store},
-    key::{ReceiveKey, SigningKey},
+    journal::{HeldKey, RECEIVE_KEY_KEPT, Row, Seen, Store},
+    key::{ReceiveKey, ReceiveKeyId, SigningKey},
     limits::{CLOCK_TOLERANCE, MAX_JOURNAL_ROWS, MAX_RECEIVE_KEYS},
+    roster::Roster,
     secret::Secret,
 };
 
@@ -28,7 +29,7 @@ use crate::{
 const VERSION: i64 = 1;
 
 /// How long a process waits for another that writes.
-const BUSY_TIME: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIME: Duration = Duration::from_secs(10);
 
 /// Seconds between two purges of the journal.
 const PURGE_EVERY: u64 = 60;
@@ -36,11 +37,18 @@ const PURGE_EVERY: u64 = 60;
 const TABLES: &str = "
     CREATE TABLE life (one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL, sequence INTEGER NOT NULL,
                        horizon INTEGER NOT NULL, purged INTEGER NOT NULL, hedge BLOB NOT NULL);
-    CREATE TABLE receive_key (seed BLOB NOT NULL, agent TEXT NOT NULL, created INTEGER NOT NULL);
+    CREATE TABLE receive_key (id BLOB PRIMARY KEY, agent TEXT NOT NULL, created INTEGER NOT NULL, seed BLOB NOT NULL);
     CREATE TABLE opened (reader BLOB NOT NULL, signer BLOB NOT NULL, id BLOB NOT NULL, digest BLOB NOT NULL, expires INTEGER NOT NULL,
                          PRIMARY KEY (reader, signer, id)) WITHOUT ROWID;
     CREATE INDEX opened_expires ON opened (expires);
     CREATE TABLE quota (signer BLOB PRIMARY KEY, used INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TRIGGER opened_added AFTER INSERT ON opened BEGIN
+        INSERT INTO quota VALUES (new.signer, 1) ON CONFLICT (signer) DO UPDATE SET used = used + 1;
+    END;
+    CREATE TRIGGER opened_gone AFTER DELETE ON opened BEGIN
+        UPDATE quota SET used = used - 1 WHERE signer = old.signer;
+        DELETE FROM quota WHERE signer = old.signer AND used = 0;
+    END;
 ";
 
 /// The store of a home. Several processes may use one home at once; SQLite's lock and unique key decide between them.
@@ -68,8 +76,9 @@ impl HomeStore {
         made.map_err(|error| database(&path, &error))
     }
 
-    /// Opens the store and settles whose life it is in: when the marker does not match, the receive keys are burned.
-    pub(super) fn open(home: &Path, entropy: &dyn Entropy) -> Result<Self, StoreFailed> {
+    /// Opens the store and settles whose life it is in: when the marker does not match, or the journal comes from a time that is yet to be,
+    /// the receive keys are burned.
+    pub(super) fn open(home: &Path, entropy: &dyn Entropy, now: u64) -> Result<Self, StoreFailed> {
         let path = home.join(STORE);
         files::check_private(&path)?;
         let mut connection = connect(&path)?;
@@ -79,7 +88,15 @@ impl HomeStore {
         let life = settle(&mut connection, &marker, Moment::Start, new_life).map_err(|error| database(&path, &error))?;
         let hedge = read_secret(&connection, "SELECT hedge FROM life", &path)?;
         let process = std::process::id();
-        Ok(Self { home: home.to_path_buf(), connection: ManuallyDrop::new(connection), marker, life, hedge, process })
+        let mut store = Self { home: home.to_path_buf(), connection: ManuallyDrop::new(connection), marker, life, hedge, process };
+        if store.horizon()? > now {
+            store.begin_life()?;
+        }
+        Ok(store)
+    }
+
+    fn horizon(&self) -> Result<u64, StoreFailed> {
+        horizon(&self.connection).map_err(|error| self.failed(&error))
     }
 
     /// The key that hedges this home's randomness.
@@ -106,7 +123,10 @@ impl HomeStore {
             return Ok(Seen::OtherLife);
         };
         purge(&transaction, now)?;
-        let seen = look_up(&transaction, row)?;
+        let mut seen = look_up(&transaction, row)?;
+        if seen == Seen::New && is_full(&transaction, row)? {
+            seen = Seen::Full;
+        }
         if seen == Seen::New {
             add(&transaction, row)?;
             advance(&transaction, marker, mark)?;
@@ -117,7 +137,7 @@ impl HomeStore {
 
     /// Begins a new life where the journal stands now, or joins the one another process has begun.
     fn settle_again(&mut self) -> Result<(), StoreFailed> {
-        let new_life = random::<16>(&crate::entropy::System).map_err(|error| StoreFailed(error.to_string()))?;
+        let new_life = random::<16>(&System).map_err(|error| StoreFailed(error.to_string()))?;
         let settled = settle(&mut self.connection, &self.marker, Moment::Later, new_life);
         self.life = settled.map_err(|error| self.failed(&error))?;
         Ok(())
@@ -141,16 +161,36 @@ impl Store for HomeStore {
         agent_key(&self.home, name, entropy)
     }
 
-    fn receive_keys(&mut self, agent: &str, erase_before: u64) -> Result<Vec<HeldKey>, StoreFailed> {
-        let path = self.home.join(STORE);
-        let erased = self.erase("DELETE FROM receive_key WHERE agent = ?1 AND created <= ?2", params![agent, signed(erase_before)]);
-        erased.map_err(|error| self.failed(&error))?;
-        read_keys(&self.connection, agent).map_err(|error| database(&path, &error))
+    fn receive_keys(&mut self, agent: &str, now: u64) -> Result<Vec<HeldKey>, StoreFailed> {
+        let times = params![agent, signed(now.saturating_sub(RECEIVE_KEY_KEPT)), signed(now.saturating_add(CLOCK_TOLERANCE))];
+        let erased = self.erase("DELETE FROM receive_key WHERE agent = ?1 AND (created <= ?2 OR created > ?3)", times);
+        erased.and_then(|()| read_keys(&self.connection, agent)).map_err(|error| self.failed(&error))
+    }
+
+    fn receive_key(&mut self, id: ReceiveKeyId) -> Result<Option<(String, HeldKey)>, StoreFailed> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT seed, created, agent FROM receive_key WHERE id = ?1")
+            .and_then(|mut found| found.query_row([id.as_bytes()], |row| Ok((row.get(2)?, read_key(row)?))).optional());
+        found.map_err(|error| self.failed(&error))
+    }
+
+    fn keep_roster(&mut self, roster: &Roster) -> Result<(), StoreFailed> {
+        files::replace(&self.home.join(ROSTER), roster.as_bytes())
+    }
+
+    fn begin_life(&mut self) -> Result<(), StoreFailed> {
+        let new_life = random::<16>(&System).map_err(|error| StoreFailed(error.to_string()))?;
+        let begun = begin(&mut self.connection, &self.marker, new_life);
+        begun.map_err(|error| self.failed(&error))?;
+        self.life = new_life;
+        Ok(())
     }
 
     fn add_receive_key(&mut self, agent: &str, key: &ReceiveKey, created: u64) -> Result<(), StoreFailed> {
-        let row = params![key.seed().expose(), agent, signed(created)];
-        let added = self.connection.execute("INSERT INTO receive_key VALUES (?1, ?2, ?3)", row).map(drop);
+        let id = key.public().id();
+        let row = params![id.as_bytes(), agent, signed(created), key.seed().expose()];
+        let added = self.connection.execute("INSERT INTO receive_key VALUES (?1, ?2, ?3, ?4)", row).map(drop);
         let surplus = "DELETE FROM receive_key WHERE agent = ?1 AND rowid NOT IN
                        (SELECT rowid FROM receive_key WHERE agent = ?1 ORDER BY created DESC, rowid DESC LIMIT ?2)";
         added.and_then(|()| self.erase(surplus, params![agent, MAX_RECEIVE_KEYS as i64])).map_err(|error| self.failed(&error))
@@ -179,7 +219,7 @@ impl Drop for HomeStore {
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreFailed> {
-    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| database(path, &error))?;
     let set = connection.busy_timeout(BUSY_TIME).and_then(|()| {
         connection.pragma_update(None, "journal_mode", "wal")?;
@@ -192,7 +232,7 @@ fn connect(path: &Path) -> Result<Connection, StoreFailed> {
     Ok(connection)
 }
 
-fn check_version(connection: &Connection, path: &Path) -> Result<(), StoreFailed> {
+pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), StoreFailed> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| database(path, &error))?;
     match version {
         VERSION => Ok(()),
@@ -217,13 +257,20 @@ fn settle(connection: &mut Connection, marker: &Marker, moment: Moment, new_life
     if let Some(mark) = read_mark(&transaction, marker)?.filter(|_| may_join) {
         return Ok(mark.life);
     }
-    transaction.execute("DELETE FROM receive_key", [])?;
-    transaction.execute("UPDATE life SET id = ?1", [new_life])?;
+    drop(transaction);
+    begin(connection, marker, new_life)?;
+    Ok(new_life)
+}
+
+/// Burns the receive keys and forgets what was opened: without the keys, none of it can be opened again.
+fn begin(connection: &mut Connection, marker: &Marker, new_life: LifeId) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch("DELETE FROM receive_key; DELETE FROM opened;")?;
+    transaction.execute("UPDATE life SET id = ?1, horizon = 0, purged = 0", [new_life])?;
     let sequence: i64 = transaction.query_row("SELECT sequence FROM life", [], |row| row.get(0))?;
     advance(&transaction, marker, Mark { life: new_life, sequence: unsigned(sequence) })?;
     transaction.commit()?;
-    empty_log(connection)?;
-    Ok(new_life)
+    empty_log(connection)
 }
 
 /// The journal's mark, if it continues the marker's. Without volatile storage there is no marker to contradict it.
@@ -244,7 +291,7 @@ fn advance(connection: &Connection, marker: &Marker, mark: Mark) -> rusqlite::Re
     marker.write(next).map_err(failed_io)
 }
 
-fn look_up(connection: &Connection, row: &Row) -> rusqlite::Result<Seen> {
+pub(super) fn look_up(connection: &Connection, row: &Row) -> rusqlite::Result<Seen> {
     let digest: Option<[u8; 32]> = connection
         .prepare_cached("SELECT digest FROM opened WHERE reader = ?1 AND signer = ?2 AND id = ?3")?
         .query_row(params![row.reader.as_bytes(), row.signer.as_bytes(), row.id.as_bytes()], |row| row.get(0))
@@ -252,29 +299,24 @@ fn look_up(connection: &Connection, row: &Row) -> rusqlite::Result<Seen> {
     if let Some(digest) = digest {
         return Ok(if digest == row.digest { Seen::Before } else { Seen::Other });
     }
-    let horizon: i64 = connection.prepare_cached("SELECT horizon FROM life")?.query_row([], |row| row.get(0))?;
-    if row.expires <= unsigned(horizon) {
-        return Ok(Seen::BeyondHorizon);
-    }
+    Ok(if row.expires <= horizon(connection)? { Seen::BeyondHorizon } else { Seen::New })
+}
+
+fn horizon(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.prepare_cached("SELECT horizon FROM life")?.query_row([], |row| row.get(0)).map(unsigned)
+}
+
+fn is_full(connection: &Connection, row: &Row) -> rusqlite::Result<bool> {
     let used: Option<i64> = connection
         .prepare_cached("SELECT used FROM quota WHERE signer = ?1")?
         .query_row([row.signer.as_bytes()], |row| row.get(0))
         .optional()?;
-    Ok(if used.is_some_and(|used| unsigned(used) >= MAX_JOURNAL_ROWS) { Seen::Full } else { Seen::New })
+    Ok(used.is_some_and(|used| unsigned(used) >= MAX_JOURNAL_ROWS))
 }
 
 fn add(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
-    connection.prepare_cached("INSERT INTO opened VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
-        row.reader.as_bytes(),
-        row.signer.as_bytes(),
-        row.id.as_bytes(),
-        row.digest,
-        signed(row.expires)
-    ])?;
-    connection
-        .prepare_cached("INSERT INTO quota VALUES (?1, 1) ON CONFLICT (signer) DO UPDATE SET used = used + 1")?
-        .execute([row.signer.as_bytes()])
-        .map(drop)
+    let values = params![row.reader.as_bytes(), row.signer.as_bytes(), row.id.as_bytes(), row.digest, signed(row.expires)];
+    connection.prepare_cached("INSERT INTO opened VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(values).map(drop)
 }
 
 /// Forgets messages that have ended, after raising the horizon to the last of them.
@@ -287,21 +329,19 @@ fn purge(connection: &Connection, now: u64) -> rusqlite::Result<()> {
     connection.execute("UPDATE life SET purged = ?1", [signed(now)])?;
     connection
         .execute("UPDATE life SET horizon = max(horizon, coalesce((SELECT max(expires) FROM opened WHERE expires <= ?1), 0))", [ended])?;
-    if connection.execute("DELETE FROM opened WHERE expires <= ?1", [ended])? > 0 {
-        connection.execute("DELETE FROM quota", [])?;
-        connection.execute("INSERT INTO quota SELECT signer, count(*) FROM opened GROUP BY signer", [])?;
-    }
-    Ok(())
+    connection.execute("DELETE FROM opened WHERE expires <= ?1", [ended]).map(drop)
 }
 
-fn read_keys(connection: &Connection, agent: &str) -> rusqlite::Result<Vec<HeldKey>> {
+pub(super) fn read_keys(connection: &Connection, agent: &str) -> rusqlite::Result<Vec<HeldKey>> {
     let mut statement =
         connection.prepare_cached("SELECT seed, created FROM receive_key WHERE agent = ?1 ORDER BY created DESC, rowid DESC")?;
-    let keys = statement.query_map([agent], |row| {
-        let seed = read_seed(row)?;
-        Ok(HeldKey { key: ReceiveKey::from_seed(seed), created: unsigned(row.get(1)?) })
-    })?;
+    let keys = statement.query_map([agent], read_key)?;
     keys.collect()
+}
+
+/// Seed and time, the first two columns.
+pub(super) fn read_key(row: &rusqlite::Row<'_>) -> rusqlite::Result<HeldKey> {
+    Ok(HeldKey { key: ReceiveKey::from_seed(read_seed(row)?), created: unsigned(row.get(1)?) })
 }
 
 /// The first column as a secret, copied from SQLite's own memory and nowhere else.
@@ -325,7 +365,7 @@ fn failed_io(error: std::io::Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
-fn database(path: &Path, error: &rusqlite::Error) -> StoreFailed {
+pub(super) fn database(path: &Path, error: &rusqlite::Error) -> StoreFailed {
     let remedy = match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
             "; it is damaged: restore it from a backup or make a new home"

@@ -90,7 +90,9 @@ impl Transport for Memory {
             if closed {
                 return Poll::Ready(Err(TransportError::Closed));
             }
-            queue.wakers.push(context.waker().clone());
+            if !queue.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+                queue.wakers.push(context.waker().clone());
+            }
             Poll::Pending
         })
         .await
