@@ -4,9 +4,12 @@ import os
 from collections.abc import Callable, Sequence
 from typing import final
 
-__all__ = ["Endpoint", "Entry", "Header", "Message", "Request", "Sealed"]
+__all__ = ["Endpoint", "Entry", "Header", "Message", "Request", "Sealed", "command"]
 
 _Ref = tuple[bytes, bytes]
+
+def command(line: Sequence[str]) -> int | tuple[str, list[str]]:
+    """Do what a command line says; what needs Python is returned as a module and the arguments of its `main`."""
 
 @final
 class Endpoint:

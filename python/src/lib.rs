@@ -6,6 +6,7 @@
 
 use pyo3::prelude::*;
 
+mod command;
 mod endpoint;
 mod error;
 mod header;
@@ -15,6 +16,8 @@ mod message;
 /// The native half of `sealwire`.
 #[pymodule(gil_used = false)]
 mod _sealwire {
+    #[pymodule_export]
+    use super::command::command;
     #[pymodule_export]
     use super::endpoint::Endpoint;
     #[pymodule_export]

@@ -224,6 +224,10 @@ fn signature_stripped_and_replaced() -> Outcome {
     let forgeries = [
         ("a's header, m's signature and certificate", of_m.clone()),
         ("a's header with m's key, m's signature and certificate", Inner::sign(&hosts.three, &renamed, "a's words")),
+        (
+            "m's header under a's key, m's signature and certificate",
+            Inner::sign(&hosts.three, &Header { signer: genuine.signer, ..hosts.header_of_m()? }, "m's words"),
+        ),
         ("a's header and certificate, m's signature", Inner { certificate: of_a.certificate.clone(), ..of_m.clone() }),
         ("a's header and signature, m's certificate", Inner { certificate: of_m.certificate.clone(), ..of_a.clone() }),
         ("no signature", Inner { signature: [0; 64], ..of_a.clone() }),

@@ -1,0 +1,36 @@
+//! `sealwire init`: makes a home.
+
+use sealwire::{Created, Endpoint, EndpointError, Home};
+use serde_json::json;
+
+use crate::{arguments::Init, failure::Failure, terminal::Report};
+
+/// Name of a node that nobody named.
+const NODE: &str = "local";
+
+pub(crate) fn init(init: &Init) -> Result<Report, Failure> {
+    let (home, created) = Home::init(&init.home, init.node.as_deref().unwrap_or(NODE)).map_err(failure)?;
+    let inspector = Endpoint::builder().inspector(&home).map_err(failure)?;
+    let (node, domain, place) = (inspector.node(), inspector.domain().to_string(), init.home.display().to_string());
+    if let Some(asked) = init.node.as_deref().filter(|asked| *asked != node) {
+        return Err(Failure::refused(format!(
+            "`{place}` is a home of node `{node}`, not `{asked}`; a node keeps its name: choose another place with --home"
+        )));
+    }
+    if init.json {
+        let made = json!({ "home": place, "created": created == Created::Now, "node": node, "domain": domain });
+        return Ok(Report::done(made.to_string()));
+    }
+    let short = domain.get(..16).unwrap_or(&domain);
+    Ok(Report::done(match created {
+        Created::Now => format!("made a home: {place} (node `{node}`, domain {short}…)"),
+        Created::Before => format!("{place} is a home already (node `{node}`, domain {short}…)"),
+    }))
+}
+
+fn failure(error: EndpointError) -> Failure {
+    match error {
+        EndpointError::Invalid(_) => Failure::not_started(format!("--node: {error}")),
+        _ => Failure::refused(error),
+    }
+}

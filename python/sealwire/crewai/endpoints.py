@@ -1,0 +1,102 @@
+"""Endpoints: one for each home in a process, shared by all crews that use it.
+
+A home has one journal and one set of receive keys, so it can have one endpoint
+only. Each crew keeps a policy and an audit of its own: an endpoint asks those
+of the crew in whose thread (one kickoff) the message stands.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sealwire._sealwire import Endpoint, Entry, Request
+
+__all__ = ["Rules", "SharedEndpoint", "endpoint_for"]
+
+#: Kickoffs whose rules are remembered after they ended, for messages that
+#: arrive late. Older ones are refused.
+_REMEMBERED = 4096
+
+_endpoints: dict[str, SharedEndpoint] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one sealed crew lets pass, and where it writes that down."""
+
+    policy: Callable[[Request], object] | None = None
+    audit: Callable[[Entry], object] | None = None
+
+
+class SharedEndpoint:
+    """An endpoint and the rules of the kickoffs that run on it."""
+
+    def __init__(self, home: str | None) -> None:
+        self._book = _RuleBook()
+        self.endpoint = Endpoint(home, policy=self._book.allows, audit=self._book.record)
+
+    def register(self, thread: bytes, rules: Rules) -> None:
+        """Let `rules` decide about the messages of `thread`."""
+        self._book.add(thread, rules)
+
+
+class _RuleBook:
+    """Whose rules are asked about which message.
+
+    It does not know the endpoint that asks, so an endpoint that nobody uses
+    any more is dropped, and its keys with it.
+    """
+
+    def __init__(self) -> None:
+        self._rules: OrderedDict[bytes, Rules] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, thread: bytes, rules: Rules) -> None:
+        with self._lock:
+            self._rules[thread] = rules
+            while len(self._rules) > _REMEMBERED:
+                self._rules.popitem(last=False)
+
+    def allows(self, request: Request) -> object:
+        rules = self._rules.get(request.header.thread)
+        if rules is None:
+            return "its thread is not a kickoff of this process"
+        return True if rules.policy is None else rules.policy(request)
+
+    def record(self, entry: Entry) -> None:
+        for audit in self._audits(entry):
+            audit(entry)
+
+    def _audits(self, entry: Entry) -> list[Callable[[Entry], Any]]:
+        """The audit of the entry's thread; all of them when nobody can tell whose it is."""
+        with self._lock:
+            own = self._rules.get(entry.header.thread) if entry.header is not None else None
+            concerned = [own] if own is not None else list(self._rules.values())
+        unique = {id(rules.audit): rules.audit for rules in concerned if rules.audit is not None}
+        return list(unique.values())
+
+
+def endpoint_for(home: str | os.PathLike[str] | None) -> SharedEndpoint:
+    """The endpoint of `home`, which is made if there is none; ``None`` keeps all in memory."""
+    if home is None:
+        return SharedEndpoint(None)
+    path = str(Path(home).expanduser().resolve())
+    with _lock:
+        if path not in _endpoints:
+            _endpoints[path] = _open(path)
+        return _endpoints[path]
+
+
+def _open(path: str) -> SharedEndpoint:
+    shared = SharedEndpoint(path)
+    if shared.endpoint.created:
+        print(f"sealwire: made a home for the keys of your agents: {path}", file=sys.stderr)
+    return shared

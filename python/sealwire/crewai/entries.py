@@ -1,0 +1,155 @@
+"""Entries: CrewAI's own methods, watched for what starts unsealed where it must not.
+
+The wrappers do nothing unless a run is under way or a ``sealed()`` block is
+open. Then an agent or a crew that nobody sealed is sealed as it starts: inside
+a run with the run's own options, so that a tool cannot hand anything to an
+agent in the clear; inside a block with those of the block.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from sealwire.crewai import swap
+from sealwire.crewai.kickoff import akickoff_sealed, kickoff_sealed, note_stream, take_note
+from sealwire.crewai.release import Agent, Crew, require
+from sealwire.crewai.run import current_run
+
+__all__ = ["Coverer", "close", "open", "watch"]
+
+
+class Coverer(Protocol):
+    """What seals crews and agents that start."""
+
+    def cover(self, crew_or_agent: Any) -> None:
+        """Seal an object unless it is."""
+
+
+#: What starts a crew, or copies of it, through the entries above, and perhaps
+#: later: a stream starts when it is read. Sealed at once, it stays sealed.
+_ROUNDABOUT = (
+    "kickoff_async",
+    "kickoff_for_each",
+    "kickoff_for_each_async",
+    "akickoff_for_each",
+    "train",
+    "test",
+)
+
+_blocks: list[Coverer] = []
+_lock = threading.Lock()
+
+
+def open(block: Coverer) -> None:
+    """Let `block` seal what starts, in all threads, until it is closed."""
+    with _lock:
+        _blocks.append(block)
+
+
+def close(block: Coverer) -> None:
+    """End what :func:`open` began."""
+    with _lock:
+        _blocks.remove(block)
+
+
+@functools.cache
+def watch() -> None:
+    """Wrap CrewAI's methods, once for the life of the process."""
+    require(Crew, "kickoff", "akickoff", "replay")
+    require(Agent, "execute_task", "aexecute_task", "kickoff", "kickoff_async")
+    for name in ("kickoff", "replay"):
+        _wrap(Crew, name, _crew_entry)
+    _wrap(Crew, "akickoff", _crew_async_entry)
+    for name in _ROUNDABOUT:
+        if hasattr(Crew, name):
+            _wrap(Crew, name, _roundabout_entry)
+    for name in ("execute_task", "kickoff"):
+        _wrap(Agent, name, _agent_entry)
+    for name in ("aexecute_task", "kickoff_async"):
+        _wrap(Agent, name, _agent_async_entry)
+
+
+def _wrap(cls: type, name: str, entry: Callable[[Any], Any]) -> None:
+    original = getattr(cls, name)
+    setattr(cls, name, functools.wraps(original)(entry(original)))
+
+
+def _cover(crew_or_agent: Any) -> None:
+    """Seal what is being started, by the run it is in or by the block that was opened last."""
+    if swap.seal_of(crew_or_agent) is not None:
+        return
+    run = current_run()
+    if run is not None:
+        with run.guard():
+            run.seal.cover_nested(crew_or_agent)
+        return
+    with _lock:
+        block = _blocks[-1] if _blocks else None
+    if block is not None:
+        block.cover(crew_or_agent)
+
+
+def _crew_entry(original: Any) -> Any:
+    def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        _cover(self)
+        seal, forward = swap.seal_of(self), functools.partial(original, self, *args, **kwargs)
+        return forward() if seal is None else kickoff_sealed(self, seal, forward)
+
+    return entry
+
+
+def _crew_async_entry(original: Any) -> Any:
+    async def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        _cover(self)
+        seal, forward = swap.seal_of(self), functools.partial(original, self, *args, **kwargs)
+        return await (forward() if seal is None else akickoff_sealed(self, seal, forward))
+
+    return entry
+
+
+def _roundabout_entry(original: Any) -> Any:
+    def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        _cover(self)
+        return original(self, *args, **kwargs)
+
+    async def async_entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        _cover(self)
+        if not swap.is_sealed(self):
+            return await original(self, *args, **kwargs)
+        note_stream(self)
+        result = await original(self, *args, **kwargs)
+        if "for_each" in original.__name__:
+            take_note(self)  # the copies have it
+        return result
+
+    return async_entry if inspect.iscoroutinefunction(original) else entry
+
+
+def _agent_entry(original: Any) -> Any:
+    """An agent that gets sealed here is called again, through its sealed method."""
+
+    def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        method = _sealed_now(self, original.__name__)
+        return original(self, *args, **kwargs) if method is None else method(*args, **kwargs)
+
+    return entry
+
+
+def _agent_async_entry(original: Any) -> Any:
+    async def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        method = _sealed_now(self, original.__name__)
+        return await (original(self, *args, **kwargs) if method is None else method(*args, **kwargs))
+
+    return entry
+
+
+def _sealed_now(agent: Any, name: str) -> Any:
+    """The sealed method of an agent that was not sealed before this call."""
+    if swap.is_sealed(agent):
+        return None
+    _cover(agent)
+    return getattr(agent, name) if swap.is_sealed(agent) else None

@@ -1,0 +1,86 @@
+"""The log: what passed between the agents of a sealed crew, without content."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sealwire.crewai.post import Delivered
+
+__all__ = ["Log", "Record"]
+
+#: Messages that are kept. A crew of ten tasks makes about a hundred in a
+#: kickoff; a service that runs for months must not grow with them.
+KEPT = 100_000
+
+#: Bytes of each envelope that are kept, enough to show what a wire sees.
+_SHOWN = 32
+
+
+@dataclass(frozen=True)
+class Record:
+    """One message that was sealed, carried, opened and allowed.
+
+    `size` is the length of the body, `wire_size` that of the envelope, both in
+    bytes; `form` is ``opening`` or ``lane``; `answers` and `came_from` name
+    other messages by signer and id.
+    """
+
+    sender: str
+    reader: str
+    kind: str
+    thread: bytes
+    id: bytes
+    signer: bytes
+    labels: tuple[str, ...]
+    size: int
+    form: str
+    answers: tuple[bytes, bytes] | None
+    came_from: tuple[bytes, bytes] | None
+    wire_size: int
+    first_bytes: bytes
+
+    @property
+    def ref(self) -> tuple[bytes, bytes]:
+        """How other messages name this one."""
+        return (self.signer, self.id)
+
+
+class Log:
+    """The latest messages of a sealed crew, in the order they were opened."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: deque[Record] = deque(maxlen=KEPT)
+
+    def add(self, delivered: Delivered) -> None:
+        """Note a message that passed."""
+        with self._lock:
+            self._records.append(_record(delivered))
+
+    def records(self) -> list[Record]:
+        """All that is kept, oldest first."""
+        with self._lock:
+            return list(self._records)
+
+
+def _record(delivered: Delivered) -> Record:
+    message, header = delivered.message, delivered.message.header
+    return Record(
+        sender=header.sender,
+        reader=header.reader,
+        kind=header.kind,
+        thread=header.thread,
+        id=header.id,
+        signer=header.signer,
+        labels=tuple(header.labels),
+        size=len(message.body),
+        form=message.form,
+        answers=header.answers,
+        came_from=header.came_from,
+        wire_size=len(delivered.envelope),
+        first_bytes=delivered.envelope[:_SHOWN],
+    )

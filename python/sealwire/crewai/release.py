@@ -1,0 +1,70 @@
+"""What sealing needs of CrewAI, taken from the installed release.
+
+Features are looked for, versions are not. If something that sealing relies on
+is missing, that is an error here, before anything could run unsealed.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+from sealwire.exceptions import UnsupportedCrewAI
+
+try:
+    from crewai import Agent, Crew, Task
+except ModuleNotFoundError as error:
+    if error.name != "crewai":
+        raise
+    raise ModuleNotFoundError("sealwire.crewai needs CrewAI: pip install 'sealwire[crewai]'", name="crewai") from None
+
+__all__ = [
+    "Agent",
+    "BaseAgent",
+    "ConditionalTask",
+    "Crew",
+    "Task",
+    "coworker_tools",
+    "divider",
+    "require",
+]
+
+
+def _missing(what: str) -> UnsupportedCrewAI:
+    try:
+        version = metadata.version("crewai")
+    except metadata.PackageNotFoundError:
+        version = "of unknown version"
+    return UnsupportedCrewAI(f"CrewAI {version} has no {what}, so crews cannot be sealed; sealwire supports crewai>=1.9,<2")
+
+
+try:
+    from crewai.agents.agent_builder.base_agent import BaseAgent
+    from crewai.tasks.conditional_task import ConditionalTask
+except ImportError as error:
+    raise _missing(str(error.name or error)) from error
+
+try:
+    from crewai.utilities import formatter
+except ImportError:
+    formatter = None  # type: ignore[assignment]
+
+#: What CrewAI puts between outputs. Only a hint: a context that is not joined
+#: this way is signed as a whole.
+divider: str = getattr(formatter, "DIVIDERS", "\n\n----------\n\n")
+
+
+def coworker_tools() -> dict[type, str]:
+    """The tools through which agents talk to each other, and the kind of message each makes."""
+    try:
+        from crewai.tools.agent_tools.ask_question_tool import AskQuestionTool
+        from crewai.tools.agent_tools.delegate_work_tool import DelegateWorkTool
+    except ImportError as error:
+        raise _missing(str(error.name or error)) from error
+    return {DelegateWorkTool: "delegate", AskQuestionTool: "ask"}
+
+
+def require(cls: type, *names: str) -> None:
+    """Raise :class:`~sealwire.UnsupportedCrewAI` unless `cls` has all of these methods."""
+    for name in names:
+        if not callable(getattr(cls, name, None)):
+            raise _missing(f"{cls.__name__}.{name}")

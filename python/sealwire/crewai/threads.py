@@ -1,0 +1,52 @@
+"""Threads: a run follows its work into them.
+
+Newer releases of CrewAI copy the context into their threads, older ones do not
+for tools, time limits and async tasks, and neither does a tool that starts
+threads of its own. Without the run, an agent called there would not know who
+speaks, and its refusal would stop nothing. Only sealwire's own variables are
+carried; everything else about the thread stays as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
+from typing import Any
+
+from sealwire.crewai.run import carried, current_run, detached
+
+__all__ = ["watch"]
+
+
+@functools.cache
+def watch() -> None:
+    """Carry runs into threads from now on; outside runs nothing changes."""
+    start = threading.Thread.start
+    submit: Callable[..., Any] = ThreadPoolExecutor.submit
+
+    @functools.wraps(start)
+    def carrying_start(self: threading.Thread) -> None:
+        if current_run() is not None:
+            self.run = carried(self.run)  # type: ignore[method-assign]
+        start(self)
+
+    def carrying_submit(
+        self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any:
+        if current_run() is None:
+            return submit(self, fn, *args, **kwargs)
+        # A worker that starts now outlives the run, so it must not carry it.
+        return detached(submit, self, fn if _has_context(fn) else carried(fn), *args, **kwargs)
+
+    functools.update_wrapper(carrying_submit, submit)
+    threading.Thread.start = carrying_start  # type: ignore[method-assign]
+    ThreadPoolExecutor.submit = carrying_submit  # type: ignore[assignment,method-assign]
+
+
+def _has_context(function: Callable[..., Any]) -> bool:
+    """Whether `function` is ``Context.run``, plain or with arguments, as asyncio submits it."""
+    function = getattr(function, "func", function)
+    return isinstance(getattr(function, "__self__", None), Context)
