@@ -12,6 +12,7 @@ FUZZ_SECONDS ?= 20
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_CACHE_DIR ?= $(CURDIR)/target/uv
+export CARGO_HOME ?= $(CURDIR)/target/cargo
 export CARGO_BUILD_JOBS ?= 2
 
 # CrewAI asks nobody and tells nobody while it is tested.
@@ -80,7 +81,7 @@ SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(wildcard core/Cargo.toml c
 
 $(VENV)/uv: | check-python
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(VENV)/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check uv
 	touch $@
 
 $(VENV)/installed: $(VENV)/uv $(SOURCES) | check-rust

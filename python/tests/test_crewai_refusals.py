@@ -12,6 +12,7 @@ import pytest
 from crewai import Crew, Process
 from crewai_parts import (
     HostileTransport,
+    RecordingTransport,
     ScriptedModel,
     agent,
     altered,
@@ -84,21 +85,17 @@ def test_a_replayed_envelope_stops_the_kickoff_that_meets_it() -> None:
 
 
 def test_an_envelope_for_another_reader_is_refused() -> None:
-    """A's task is delivered to B: it opens here, since one endpoint hosts both, but not at B's door."""
-    kept: list[bytes] = []
+    """A message for A comes to B's door: one endpoint hosts both, so it would open."""
 
-    class Swapping(MemoryTransport):
-        def send(self, to: str, envelope: bytes) -> None:
-            kept.append(envelope)
-            super().send(to, envelope)
-
+    class Misdelivering(MemoryTransport):
         def receive(self, to: str) -> bytes:
-            envelope = super().receive(to)
-            return kept[0] if to.startswith("b@") else envelope
+            if not to.startswith("b@"):
+                return super().receive(to)
+            thread = crew.sealwire.messages[0].thread
+            return crew.sealwire.endpoint.seal("crew@local", "a@local", b"{}", kind="task", thread=thread).envelope
 
-    crew = pair()
-    seal(crew, home=None, transport=Swapping(timeout=1))
-    with pytest.raises((Misdirected, Duplicate)):
+    crew = seal(pair(), home=None, transport=Misdelivering())
+    with pytest.raises(Misdirected, match="for a@local was delivered to b@local"):
         crew.kickoff()
 
 
@@ -222,11 +219,12 @@ def test_an_audit_that_raises_stops_the_kickoff() -> None:
 
 
 def test_a_refused_delegation_stops_the_kickoff() -> None:
-    crew = delegating_crew()
-    seal(crew, home=None, policy=no_delegation)
+    crew, transport = delegating_crew(), RecordingTransport()
+    seal(crew, home=None, transport=transport, policy=no_delegation)
     with pytest.raises(Denied, match="may not delegate"):
         crew.kickoff()
     assert [kind for *_, kind in passed(crew)] == ["task"]
+    assert len(transport.carried) == 1, "something was sent after the refusal"
 
 
 def test_a_result_altered_on_the_way_back_to_the_delegator_stops_the_kickoff() -> None:

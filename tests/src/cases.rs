@@ -26,9 +26,16 @@ pub fn all() -> Vec<Case> {
     let world = World::new();
     let mut cases = [envelopes::cases(&world), certificates::cases(&world), rosters::cases(&world)].concat();
     cases.sort_by(|a, b| a.name.cmp(&b.name));
-    let unique = cases.windows(2).all(|pair| pair[0].name != pair[1].name);
-    assert!(unique, "two cases of one name");
+    cases.windows(2).for_each(|pair| assert_ne!(pair[0].name, pair[1].name, "two cases of one name"));
     cases
+}
+
+/// The certificate of an agent of the cases.
+#[must_use]
+pub fn certificate_of(address: &str) -> Vec<u8> {
+    let world = World::new();
+    let agents = [&world.researcher, &world.mallory, &world.writer, &world.editor];
+    world.certificate(agents.into_iter().find(|agent| agent.address == address).unwrap())
 }
 
 /// Bytes that look random and are always the same for a name.

@@ -11,7 +11,7 @@ mod outer;
 mod standing;
 
 /// What the endpoints of these cases hedge their randomness with.
-pub const HEDGE: &str = "hedge";
+const HEDGE: &str = "hedge";
 
 pub(super) fn cases(world: &World) -> Vec<Case> {
     let mut maker = Maker { world, cases: Vec::new() };

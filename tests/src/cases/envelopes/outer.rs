@@ -112,7 +112,7 @@ impl Maker<'_> {
         bad("encapsulated-key-short", "an encapsulated key that lacks a byte", |one| one.unprotected = vec![(int(-4), bytes(&[0; 1119]))]);
         bad("encapsulated-key-missing", "no encapsulated key", |one| one.unprotected.clear());
         bad("psk-id", "HPKE's mode with a shared key", |one| one.unprotected.push((int(-5), bytes(b"psk"))));
-        bad("wrapped-key-short", "a wrapped key of 47 bytes", |one| drop(one.key.pop()));
+        bad("wrapped-key-short", "a wrapped key of 47 bytes", |one| one.key.truncate(47));
         bad("wrapped-key-long", "a wrapped key of 49 bytes", |one| one.key.push(0));
     }
 
