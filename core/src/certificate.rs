@@ -1,5 +1,7 @@
 //! [`Certificate`]: a node says which key an agent signs with and how to seal for it (SPEC.md, "Certificate").
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     address::Address,
     cbor::{Malformed, Reader, Writer},
@@ -106,6 +108,11 @@ impl Certificate {
 
     pub(crate) fn receive_key(&self) -> Option<&ReceiveKeyPublic> {
         self.receive_keys.first()
+    }
+
+    /// SHA-256 of the signed bytes.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.bytes).into()
     }
 
     /// As it travels.

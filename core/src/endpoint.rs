@@ -13,7 +13,7 @@ use crate::{
     domain::{Authority, Domain, Root},
     entropy::{Clock, Entropy, System, random},
     error::{EntropyFailed, OpenError, StoreFailed},
-    journal::{MemoryStore, RECEIVE_KEY_KEPT, Store},
+    journal::{HeldKey, MemoryStore, RECEIVE_KEY_KEPT, Store},
     key::{LaneId, ReceiveKey, ReceiveKeyId, SigningKey, Thumbprint, VerifyingKey},
     lane::Lanes,
     limits::{CERTIFICATE_RENEWAL, CLOCK_TOLERANCE, MAX_PEERS},
@@ -195,7 +195,14 @@ impl Builder {
         if !listed {
             return Err(EndpointError::NotListed { node: node.name });
         }
-        let state = State { roster, agents: HashMap::new(), readers: HashMap::new(), peers: HashMap::new(), lanes: Lanes::default() };
+        let state = State {
+            roster,
+            agents: HashMap::new(),
+            readers: HashMap::new(),
+            peers: HashMap::new(),
+            verified: HashMap::new(),
+            lanes: Lanes::default(),
+        };
         let Self { policy, audit, clock, entropy } = self;
         let process = AtomicU32::new(std::process::id());
         let (state, store, upkeep) = (Mutex::new(state), Mutex::new(store), Mutex::new(0));
@@ -250,6 +257,8 @@ struct State {
     agents: HashMap<Address, Arc<Agent>>,
     readers: HashMap<ReceiveKeyId, Arc<Reader>>,
     peers: HashMap<Address, Arc<Certificate>>,
+    /// Certificates whose signature was checked, by the SHA-256 of their bytes: what was carried before need not be verified again.
+    verified: HashMap<[u8; 32], Arc<Certificate>>,
     lanes: Lanes,
 }
 
@@ -297,6 +306,8 @@ impl Endpoint {
     pub fn host(&self, name: &str) -> Result<Address, EndpointError> {
         self.check_process()?;
         let address = Address::new(name, &self.node.name)?;
+        // One at a time: of two threads that host a new name, the second finds it.
+        let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         if self.state().agents.contains_key(&address) {
             return Ok(address);
         }
@@ -383,13 +394,12 @@ impl Endpoint {
     fn certify(&self, address: &Address, key: Arc<SigningKey>, now: u64) -> Result<(), EndpointError> {
         let thumbprint = key.verifying_key().thumbprint();
         let reader = |key, made| Arc::new(Reader { agent: address.clone(), thumbprint, key, made });
-        let held = self.store().receive_keys(address.name(), now)?;
-        let mut readers: Vec<_> = held.into_iter().map(|held| reader(held.key, held.created)).collect();
-        if !readers.first().is_some_and(|newest| is_young(newest.made, now)) {
-            let new = ReceiveKey::generate(&*self.entropy)?;
-            self.store().add_receive_key(address.name(), &new, now)?;
-            readers.insert(0, reader(new, now));
+        let mut held = self.store().receive_keys(address.name(), now)?;
+        if !held.first().is_some_and(|newest| is_young(newest.created, now)) {
+            let new = HeldKey { key: ReceiveKey::generate(&*self.entropy)?, created: now };
+            held = self.store().add_receive_key(address.name(), new, held)?;
         }
+        let readers: Vec<_> = held.into_iter().map(|held| reader(held.key, held.created)).collect();
         let Some(newest) = readers.first().cloned() else { return Ok(()) };
         let request = CertificateRequest::sign(&self.domain, &key, address, newest.key.public(), newest.made, now);
         let certificate = Arc::new(request.certify(&self.domain, &self.node.key, now)?);
@@ -399,6 +409,7 @@ impl Endpoint {
         })?;
         let mut state = self.state();
         state.readers.extend(readers.into_iter().map(|reader| (reader.key.public().id(), reader)));
+        state.know(&certificate);
         let agent = Agent { key, thumbprint, certificate, receive_key_made: newest.made };
         state.agents.insert(address.clone(), Arc::new(agent));
         Ok(())
@@ -498,11 +509,20 @@ impl State {
         if !newer || self.agents.contains_key(address) {
             return;
         }
+        self.know(&certificate);
         if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(address) {
             let oldest = self.peers.iter().min_by_key(|(_, known)| known.issued()).map(|(address, _)| address.clone());
             oldest.and_then(|address| self.peers.remove(&address));
         }
         self.peers.insert(address.clone(), certificate);
+    }
+
+    /// Remembers that a certificate's signature was checked.
+    fn know(&mut self, certificate: &Arc<Certificate>) {
+        if self.verified.len() >= MAX_PEERS {
+            self.verified.clear();
+        }
+        self.verified.insert(certificate.digest(), Arc::clone(certificate));
     }
 
     fn clearances_of(&self, address: &Address) -> Vec<String> {

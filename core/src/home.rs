@@ -7,6 +7,7 @@
 //!   node.pem          this node's key                       0600
 //!   agents/NAME.pem   each agent's key                      0600
 //!   roster.cbor       the roster in force
+//!   store.key         what receive keys are encrypted with  0600
 //!   store.db          receive keys and journal (SQLite)     0600
 //! ```
 
@@ -38,6 +39,7 @@ const ROOT: &str = "root.pem";
 const NODE: &str = "node.pem";
 const ROSTER: &str = "roster.cbor";
 const STORE: &str = "store.db";
+const STORE_KEY: &str = "store.key";
 const AGENTS: &str = "agents";
 
 /// A home on disk.
@@ -164,7 +166,7 @@ impl Builder {
     pub fn inspector(self, home: &Home) -> Result<Inspector, EndpointError> {
         let (node, root, roster) = home.read()?;
         let roster = root.renew(&roster, self.now()).unwrap_or(roster);
-        let store = ReadingStore::open(&home.path.join(STORE))?;
+        let store = ReadingStore::open(&home.path)?;
         let unused = Secret::init_with(|_| ());
         let inspector = Inspector::over(self.with_store(node, Authority::Root(root), roster, unused, Box::new(store))?);
         for name in home.agents()? {

@@ -63,8 +63,9 @@ pub(crate) trait Store: Send {
     /// the clock was ahead then, and they would never be the oldest.
     fn receive_keys(&mut self, agent: &str, now: u64) -> Result<Vec<HeldKey>, StoreFailed>;
 
-    /// Keeps a new receive key.
-    fn add_receive_key(&mut self, agent: &str, key: &ReceiveKey, created: u64) -> Result<(), StoreFailed>;
+    /// Keeps a new receive key beside those in `held`, unless another process was faster: then its key is the one to use. Returns what is
+    /// held now, newest first.
+    fn add_receive_key(&mut self, agent: &str, new: HeldKey, held: Vec<HeldKey>) -> Result<Vec<HeldKey>, StoreFailed>;
 
     /// The receive key of that name, if it is still held here and of the present life.
     fn receive_key(&mut self, id: ReceiveKeyId) -> Result<Option<(String, HeldKey)>, StoreFailed>;
@@ -142,8 +143,9 @@ impl Store for MemoryStore {
         Ok(Vec::new())
     }
 
-    fn add_receive_key(&mut self, _: &str, _: &ReceiveKey, _: u64) -> Result<(), StoreFailed> {
-        Ok(())
+    fn add_receive_key(&mut self, _: &str, new: HeldKey, mut held: Vec<HeldKey>) -> Result<Vec<HeldKey>, StoreFailed> {
+        held.insert(0, new);
+        Ok(held)
     }
 
     fn receive_key(&mut self, _: ReceiveKeyId) -> Result<Option<(String, HeldKey)>, StoreFailed> {

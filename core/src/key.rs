@@ -234,34 +234,36 @@ impl fmt::Debug for ReceiveKeyPublic {
     }
 }
 
-/// The private half of a receive key: an X-Wing seed.
+/// The private half of a receive key: an X-Wing seed, erased on drop like any [`Secret`], with its public half beside it.
 pub(crate) struct ReceiveKey {
-    seed: Secret<32>,
+    private: Box<<Kem as hpke::Kem>::PrivateKey>,
     public: ReceiveKeyPublic,
 }
 
 impl ReceiveKey {
     pub(crate) fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyFailed> {
-        Ok(Self::from_seed(Secret::try_init_with(|seed| entropy.fill(seed))?))
+        Ok(Self::from_seed(&Secret::try_init_with(|seed| entropy.fill(seed))?))
     }
 
-    pub(crate) fn from_seed(seed: Secret<32>) -> Self {
-        let key = Box::new(Kem::sk_to_pk(&to_hpke(&seed)));
+    pub(crate) fn from_seed(seed: &Secret<32>) -> Self {
+        let private = Box::new(to_hpke(seed));
+        let key = Box::new(Kem::sk_to_pk(&private));
         let id = receive_key_id(&key.to_bytes());
-        Self { seed, public: ReceiveKeyPublic { key, id } }
+        Self { private, public: ReceiveKeyPublic { key, id } }
     }
 
     pub(crate) fn public(&self) -> &ReceiveKeyPublic {
         &self.public
     }
 
-    pub(crate) fn as_hpke(&self) -> <Kem as hpke::Kem>::PrivateKey {
-        to_hpke(&self.seed)
+    pub(crate) fn as_hpke(&self) -> &<Kem as hpke::Kem>::PrivateKey {
+        &self.private
     }
 
+    /// What is kept of it in a home.
     #[cfg(feature = "home")]
-    pub(crate) fn seed(&self) -> &Secret<32> {
-        &self.seed
+    pub(crate) fn seed(&self) -> Secret<32> {
+        Secret::init_with(|seed| self.private.write_exact(seed))
     }
 }
 

@@ -21,6 +21,13 @@ pub(crate) const HEDGE_CONTENT_KEY: &[u8] = b"sealwire/1 hedge content key";
 /// Hedged randomness: what HPKE draws for its encapsulation.
 pub(crate) const HEDGE_ENCAPSULATION: &[u8] = b"sealwire/1 hedge encapsulation";
 
+/// A home's store: what its endpoint hedges its randomness with.
+#[cfg(feature = "home")]
+pub(crate) const STORE_HEDGE: &[u8] = b"sealwire/1 store hedge";
+/// A home's store: what a receive key is encrypted with.
+#[cfg(feature = "home")]
+pub(crate) const STORE_RECEIVE_KEY: &[u8] = b"sealwire/1 store receive key";
+
 /// Media type of an envelope, in its protected header.
 pub(crate) const TYP_ENVELOPE: &str = "application/sealwire";
 /// Media type of a certificate.

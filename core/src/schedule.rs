@@ -158,7 +158,7 @@ pub(crate) fn decapsulate(
     let info = hpke_info(domain, reader.public().id());
     let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(encapsulated).map_err(|_| NotOpened)?;
     let mut context =
-        hpke::setup_receiver::<Aead, Kdf, Kem>(&OpModeR::Base, &reader.as_hpke(), &encapsulated, &info).map_err(|_| NotOpened)?;
+        hpke::setup_receiver::<Aead, Kdf, Kem>(&OpModeR::Base, reader.as_hpke(), &encapsulated, &info).map_err(|_| NotOpened)?;
     let (body, tag) = wrapped.split_at(32);
     let tag = AeadTag::<Aead>::from_bytes(tag).map_err(|_| NotOpened)?;
     let content_key = Secret::<32>::try_init_with(|key| {
@@ -247,6 +247,53 @@ impl Hedge {
 
     fn draw<const N: usize>(&self, label: &[u8]) -> Secret<N> {
         Secret::init_with(|out| must_expand(&self.0, &[label], out))
+    }
+}
+
+/// The key of a home's store. Receive keys are encrypted under it before SQLite sees them: what the database keeps in its own memory, and what
+/// is left in a file that was copied alone, are no keys.
+#[cfg(feature = "home")]
+pub(crate) struct StoreKey(Secret<32>);
+
+#[cfg(feature = "home")]
+impl StoreKey {
+    pub(crate) fn new(key: Secret<32>) -> Self {
+        Self(key)
+    }
+
+    /// The key that hedges the randomness of the home's endpoint.
+    pub(crate) fn hedge(&self) -> Secret<32> {
+        self.derive(&[labels::STORE_HEDGE])
+    }
+
+    /// Encrypts a receive key, and the tag behind it. Each has a key of its own, by its name, so the IV is zero here too.
+    pub(crate) fn wrap(&self, id: ReceiveKeyId, seed: &Secret<32>) -> [u8; WRAPPED_LEN] {
+        let mut wrapped = [0; WRAPPED_LEN];
+        let (body, tag) = wrapped.split_at_mut(32);
+        body.copy_from_slice(seed.expose());
+        tag.copy_from_slice(&self.key_of(id).seal(body));
+        wrapped
+    }
+
+    pub(crate) fn unwrap(&self, id: ReceiveKeyId, wrapped: &[u8]) -> Result<Secret<32>, NotOpened> {
+        let (body, tag) = wrapped.split_last_chunk::<TAG_LEN>().ok_or(NotOpened)?;
+        Secret::try_init_with(|seed| {
+            if body.len() != seed.len() {
+                return Err(NotOpened);
+            }
+            seed.copy_from_slice(body);
+            self.key_of(id).open(seed, tag)
+        })
+    }
+
+    fn key_of(&self, id: ReceiveKeyId) -> ContentKey {
+        ContentKey(self.derive(&[labels::STORE_RECEIVE_KEY, id.as_bytes()]))
+    }
+
+    fn derive(&self, info: &[&[u8]]) -> Secret<32> {
+        let (mut prk, hkdf) = Hkdf::<Sha256>::extract(None, self.0.expose());
+        prk.as_mut_slice().zeroize();
+        Secret::init_with(|out| must_expand(&hkdf, info, out))
     }
 }
 

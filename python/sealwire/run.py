@@ -109,7 +109,8 @@ def _file(path: str, arguments: list[str]) -> Callable[[], object]:
     sys.argv = [path, *arguments]
     _search_in(os.path.dirname(os.path.realpath(path)))
     module = types.ModuleType("__main__")
-    module.__dict__.update(__file__=path, __builtins__=builtins, __loader__=SourceFileLoader("__main__", path), __cached__=None)
+    file = code.co_filename
+    module.__dict__.update(__file__=file, __builtins__=builtins, __loader__=SourceFileLoader("__main__", file), __cached__=None)
 
     def start() -> None:
         sys.modules["__main__"] = module
@@ -121,7 +122,7 @@ def _file(path: str, arguments: list[str]) -> Callable[[], object]:
 def _compiled(path: str) -> types.CodeType:
     try:
         with io.open_code(os.path.abspath(path)) as file:
-            return compile(file.read(), path, "exec", dont_inherit=True)
+            return compile(file.read(), os.path.abspath(path), "exec", dont_inherit=True)
     except FileNotFoundError:
         raise NotStarted(f"there is no file `{path}`") from None
     except IsADirectoryError:
@@ -278,23 +279,25 @@ def _of_program(trace: types.TracebackType | None) -> types.TracebackType | None
 
 
 def _told(sealing: _Sealing, code: int) -> int:
-    """Say what was sealed. A program that sealed nothing has failed, unless a thread of it may still do so."""
+    """Say what was sealed, as soon as no thread of the program can seal any more. One that sealed nothing has failed."""
     if sealing.error is not None:
         raise sealing.error
-    if sealing.is_used or not any(_outlives(thread) for thread in threading.enumerate()):
-        return _verdict(sealing, code)
-    atexit.register(_tell_late, sealing, code)
-    return code
+    if any(_outlives(thread) for thread in threading.enumerate()):
+        sealing.pending = code
+        return code
+    return _verdict(sealing, code)
 
 
 def _outlives(thread: threading.Thread) -> bool:
     return thread is not threading.current_thread() and not thread.daemon
 
 
-def _tell_late(sealing: _Sealing, code: int) -> None:
+def _tell_late(sealing: _Sealing) -> None:
     """The verdict after the last thread; at this point, only leaving at once can change the exit code."""
-    verdict = _verdict(sealing, code)
-    if verdict != code:
+    if sealing.pending is None:
+        return
+    verdict = _verdict(sealing, sealing.pending)
+    if verdict != sealing.pending:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(verdict)
@@ -304,6 +307,9 @@ def _verdict(sealing: _Sealing, code: int) -> int:
     if sealing.is_used:
         count = sealing.messages
         _say(f"{count} {'message was' if count == 1 else 'messages were'} sealed")
+        return code
+    if sealing.is_idle:
+        _say("every crew that was kicked off had a seal of its own")
         return code
     _say("no crew was kicked off, so nothing was sealed")
     return code or _NO_CREW
@@ -324,9 +330,12 @@ class _Sealing:
         self._rules = rules
         self._stack = contextlib.ExitStack()
         self._block: Block | None = None
+        self._kicked_off = False
         self.error: Exception | None = None
         """Why CrewAI could not be sealed; a program may have caught it."""
-        _forever.append(self)
+        self.pending: int | None = None
+        """The program's exit code, as long as threads of it go on."""
+        atexit.register(_tell_late, self)  # before the program's own, so that it is called after them
         if "crewai" in sys.modules:
             self._open()
         else:
@@ -334,8 +343,13 @@ class _Sealing:
 
     @property
     def is_used(self) -> bool:
-        """Whether a crew, or an agent by itself, was kicked off."""
+        """Whether a crew, or an agent by itself, was sealed here."""
         return self._block is not None and bool(self._block.seals)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there was nothing to do, as the program itself seals the crews it kicks off."""
+        return self._kicked_off and not self.is_used
 
     @property
     def messages(self) -> int:
@@ -367,10 +381,15 @@ class _Sealing:
             return
         try:
             self._block = self._stack.enter_context(importlib.import_module("sealwire.crewai").sealed(**self._rules))
+            self._listen()
         except Exception as error:
             self.error = error
             raise
 
+    def _listen(self) -> None:
+        """Learn of each kickoff from CrewAI, also of crews that have a seal already."""
+        events = importlib.import_module("crewai.events")
 
-#: Keeps blocks open: threads may start crews when the program's main part is over.
-_forever: list[_Sealing] = []
+        @events.crewai_event_bus.on(events.CrewKickoffStartedEvent)  # type: ignore[untyped-decorator]
+        def kicked_off(source: object, event: object) -> None:
+            self._kicked_off = True

@@ -11,7 +11,11 @@ from typing import Any
 from scenarios import BY_NAME, Record, Stage, recorded
 
 from sealwire import Entry, Header, MemoryTransport
-from sealwire.crewai import seal
+from sealwire.crewai import seal, sealed
+
+# Wraps CrewAI's methods, once for the process: before a test puts its recorder around them, and takes it off again.
+with sealed(home=None):
+    pass
 
 
 class Wire:
@@ -58,6 +62,16 @@ class Sealed:
 
     def _of(self, direction: str) -> list[Entry]:
         return [each for each in self.entries if each.direction == direction and each.decision == "allowed"]
+
+
+def play_in_a_block(name: str) -> Sealed:
+    """Plays the scenario inside ``with sealed():``, where nobody seals its crews one by one."""
+    wire = Wire()
+    entries: list[Entry] = []
+    with recorded() as record, sealed(home=None, transport=wire, audit=entries.append):
+        stage, play = BY_NAME[name].play()
+        result = play.run()
+    return Sealed(stage, record, wire, play.subject, result, entries)
 
 
 def play_sealed(name: str, attack: Callable[[int, bytes], bytes] | None = None, policy: Any = None) -> Sealed:

@@ -93,7 +93,8 @@ def test_a_retried_draft_is_dropped_for_the_one_that_passed() -> None:
     seal(crew, home=None).kickoff()
     assert authors(crew, "b") == ["a"]
     assert contexts(crew, "b")[0].came_from == result_of(crew, "a").ref
-    assert heard(told, "better") and not heard(told, "draft")
+    assert heard(told, "better")
+    assert not heard(told, "draft")
 
 
 def test_the_text_of_a_retry_is_signed_by_the_crew() -> None:

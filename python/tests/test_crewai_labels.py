@@ -116,6 +116,15 @@ def test_a_string_guardrail_reads_under_the_labels_of_what_it_judges() -> None:
     assert labels(crew, "guardrail-agent", "prompt") == [("pii",), ()]
 
 
+def test_a_planner_reads_under_the_labels_of_all_tasks() -> None:
+    plan = final('{"list_of_plans_per_task": [{"task_number": 1, "task": "t", "plan": " so"}]}')
+    tasks = label(task(agent("A")), "pii"), label(task(agent("B")), "secret")
+    crew = crew_of(*tasks, planning=True, planning_llm=ScriptedModel(lambda _: plan))
+    seal(crew, home=None).kickoff()
+    assert labels(crew, "task-execution-planner", "task") == [("pii", "secret")]
+    assert labels(crew, "b", "task") == [("secret",)]
+
+
 def test_what_nobody_can_attribute_carries_the_labels_of_all_it_may_contain() -> None:
     drafts = iter(["draft", "better"])
     model = ScriptedModel(lambda _: final(next(drafts)))
@@ -132,7 +141,8 @@ def test_labels_survive_copies_of_a_task(make: type[Task]) -> None:
     fields: dict[str, Any] = {"condition": lambda output: True} if make is ConditionalTask else {}
     marked: Any = label(make(description="x", expected_output="y", agent=agent("A"), **fields), "pii")
     copies = [marked.copy([], {}), marked.model_copy(), marked.copy([], {}).copy([], {})]
-    assert isinstance(marked, make) and type(marked).__name__ == make.__name__
+    assert isinstance(marked, make)
+    assert type(marked).__name__ == make.__name__
     assert [copy._sealwire_labels for copy in copies] == [frozenset({"pii"})] * 3
     assert marked.model_dump().keys() == make(description="x", expected_output="y", **fields).model_dump().keys()
 

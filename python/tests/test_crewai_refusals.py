@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from crewai_parts import (
     final,
     passed,
     replayed,
+    says,
     task,
 )
 
@@ -30,6 +33,7 @@ from sealwire import (
     Denied,
     Duplicate,
     Endpoint,
+    Malformed,
     MemoryTransport,
     Misdirected,
     NotAuthentic,
@@ -39,6 +43,7 @@ from sealwire import (
     TransportError,
 )
 from sealwire.crewai import seal, sealed
+from sealwire.crewai.post import Post
 
 
 def pair() -> Any:
@@ -147,7 +152,7 @@ def test_an_envelope_of_an_impostor_is_refused() -> None:
 
 
 def test_an_agent_without_a_seal_stops_the_run_it_is_met_in() -> None:
-    stray = type(seal(agent("A"), home=None))(role="X", goal="g", backstory="b", llm="x")
+    stray = type(seal(agent("A"), home=None))(role="X", goal="g", backstory="b", llm=says("x"))
 
     def quietly() -> bool:
         with suppress(Exception):
@@ -242,7 +247,7 @@ def test_a_refused_delegation_of_the_manager_stops_the_kickoff() -> None:
         return delegates("Worker", "dig") if len(calls) == 1 else final("fine")
 
     worker = agent("Worker", "dug")
-    crew = Crew(
+    crew: Any = Crew(
         agents=[worker],
         tasks=[task(worker)],
         process=Process.hierarchical,
@@ -286,10 +291,9 @@ def test_a_refusal_in_a_tool_that_hides_it_stops_the_kickoff() -> None:
         description: str = "asks the helper"
 
         def _run(self, question: str) -> str:
-            try:
+            with suppress(Exception):
                 return str(helper.kickoff(question))
-            except Exception:
-                return "never mind"
+            return "never mind"
 
     calls = []
 
@@ -405,7 +409,7 @@ def test_many_kickoffs_at_once_get_their_own_messages() -> None:
     crew = crew_of(task(agent("A", echo), "case {n} ."), task(agent("B", echo), "again case {n} ."))
     seal(crew, home=None, transport=LastFirst())
 
-    async def run() -> list[Any]:
+    async def run() -> Any:
         return await crew.kickoff_for_each_async([{"n": f"n{i}"} for i in range(12)])
 
     assert [output.raw for output in asyncio.run(run())] == [f"for n{i}" for i in range(12)]
@@ -424,6 +428,40 @@ def test_a_failure_wakes_all_who_wait_at_one_reader() -> None:
     seal(crew, home=None, transport=HostileTransport(once, "crew@"))
     with pytest.raises(SealwireError):
         crew.kickoff()
+
+
+def test_a_failure_concerns_every_run_that_waits_at_the_reader() -> None:
+    """Nobody can tell whose message it was, so nobody goes on waiting for it."""
+    both_sent = threading.Barrier(2, timeout=5)
+
+    class Losing(MemoryTransport):
+        def send(self, to: str, envelope: bytes) -> None:
+            both_sent.wait()
+
+        def receive(self, to: str) -> bytes:
+            time.sleep(0.1)
+            reads.append(to)
+            return b"garbage"
+
+    reads: list[str] = []
+    endpoint, post = Endpoint(None), Post(Losing())
+    alice, bob = endpoint.host("alice"), endpoint.host("bob")
+    errors: list[Exception] = []
+
+    def wait() -> None:
+        run: Any = SimpleNamespace(refusal=None, check=lambda: None)
+        try:
+            post.exchange(endpoint, run, [endpoint.seal(alice, bob, b"x", kind="task")])
+        except SealwireError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=wait) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert [type(error) for error in errors] == [Malformed, Malformed]
+    assert len(reads) == 1
 
 
 def test_a_sealed_agent_is_refused_outside_a_crew_too() -> None:

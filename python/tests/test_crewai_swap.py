@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import gc
+import importlib.util
 import pickle
+import sys
 import weakref
 from collections.abc import Callable
 from functools import wraps
@@ -29,8 +30,9 @@ from crewai_parts import (
     uses,
 )
 
-from sealwire import JsonLines, NotSealed, SealwireError, UnsupportedCrewAI, label
-from sealwire.crewai import Seal, seal, sealed
+from sealwire import HomeError, JsonLines, NotSealed, SealwireError, UnsupportedCrewAI, label
+from sealwire.crewai import Seal, release, seal, sealed
+from sealwire.crewai.endpoints import Rules, endpoint_for
 from sealwire.crewai.release import require
 
 
@@ -60,9 +62,12 @@ def test_seal_returns_the_same_crew_and_agents() -> None:
         type(first).__name__,
     )
     assert after == before
-    assert crew.agents[0] is first and crew.tasks[0].agent is first
-    assert isinstance(crew, Crew) and isinstance(first, Agent)
-    assert first == first and first != second
+    assert crew.agents[0] is first
+    assert crew.tasks[0].agent is first
+    assert isinstance(crew, Crew)
+    assert isinstance(first, Agent)
+    assert first == first
+    assert first != second
 
 
 def test_a_sealed_crew_cannot_be_given_another_seal() -> None:
@@ -78,7 +83,8 @@ def test_sealing_twice_is_harmless() -> None:
     assert seal(crew).sealwire is once
     with sealed(home=None):
         crew.kickoff()
-    assert crew.sealwire is once and len(once.messages) == 5
+    assert crew.sealwire is once
+    assert len(once.messages) == 5
 
 
 def test_sealing_again_with_other_options_is_an_error() -> None:
@@ -89,10 +95,11 @@ def test_sealing_again_with_other_options_is_an_error() -> None:
 
 def test_an_agent_added_later_is_sealed_too() -> None:
     crew = seal(pair(), home=None)
-    crew.tasks.append(task(agent("C")))
-    crew.agents.append(crew.tasks[-1].agent)
+    for role in ("C", "A"):
+        crew.tasks.append(task(agent(role)))
+        crew.agents.append(crew.tasks[-1].agent)
     crew.kickoff()
-    assert ("crew", "c", "task") in passed(crew)
+    assert [reader for _, reader, kind in passed(crew) if kind == "task"] == ["a", "b", "c", "a-2"]
 
 
 def test_only_crews_and_agents_can_be_sealed() -> None:
@@ -116,9 +123,11 @@ def test_two_crews_can_share_an_agent() -> None:
 def test_copies_stay_sealed_and_share_names_and_messages() -> None:
     crew = seal(pair(), home=None)
     twin = crew.copy().copy()
-    assert twin is not crew and twin.sealwire is crew.sealwire
+    assert twin is not crew
+    assert twin.sealwire is crew.sealwire
     twin.kickoff()
-    assert passed(crew) == passed(twin) and passed(crew)[0] == ("crew", "a", "task")
+    assert passed(crew) == passed(twin)
+    assert passed(crew)[0] == ("crew", "a", "task")
     assert crew.agents[0].copy().sealwire is crew.sealwire
 
 
@@ -149,7 +158,8 @@ def test_an_object_of_a_sealed_class_without_a_seal_does_not_run() -> None:
 def test_pickling_leaves_the_seal_behind_and_the_rest_closed() -> None:
     state = seal(agent("A"), home=None).__reduce__()
     make, (base,), content = state
-    assert base is Agent and "_sealwire_seal" not in content["__pydantic_private__"]
+    assert base is Agent
+    assert "_sealwire_seal" not in content["__pydantic_private__"]
     blank = make(base)
     blank.__setstate__(content)
     with pytest.raises(NotSealed):
@@ -186,7 +196,8 @@ def test_delegation_goes_from_the_delegating_agent() -> None:
         ("boss", "crew", "result"),
     ]
     first = crew.sealwire.messages
-    assert first[2].answers == first[1].ref and first[5].answers == first[0].ref
+    assert first[2].answers == first[1].ref
+    assert first[5].answers == first[0].ref
     assert len({m.thread for m in first}) == 1
 
 
@@ -198,7 +209,7 @@ def test_the_manager_crewai_makes_is_a_party() -> None:
         return delegates("Worker", "dig") if len(calls) % 2 else final("managed")
 
     worker = agent("Worker", "dug")
-    crew = Crew(
+    crew: Any = Crew(
         agents=[worker],
         tasks=[task(worker)],
         process=Process.hierarchical,
@@ -220,7 +231,7 @@ def test_the_manager_crewai_makes_is_a_party() -> None:
 
 def test_a_manager_assigned_later_is_sealed() -> None:
     worker = agent("Worker")
-    crew = Crew(
+    crew: Any = Crew(
         agents=[worker],
         tasks=[task(worker)],
         process=Process.hierarchical,
@@ -228,6 +239,7 @@ def test_a_manager_assigned_later_is_sealed() -> None:
     )
     seal(crew, home=None)
     crew.manager_agent = agent("Boss", "managed")
+    assert crew.manager_agent.sealwire is crew.sealwire
     crew.kickoff()
     assert passed(crew)[0] == ("crew", "boss", "task")
 
@@ -273,10 +285,12 @@ def test_methods_set_on_an_agent_run_inside_the_seal() -> None:
     crew = pair()
     wrap(crew.agents[0])
     seal(crew, home=None)
-    assert crew.kickoff().raw == "from b" and seen == ["wrapped"]
+    assert crew.kickoff().raw == "from b"
+    assert seen == ["wrapped"]
     assert len(crew.sealwire.messages) == 5
     wrap(crew.agents[1])
-    assert crew.kickoff().raw == "from b" and seen == ["wrapped"] * 3
+    assert crew.kickoff().raw == "from b"
+    assert seen == ["wrapped"] * 3
     assert len(crew.sealwire.messages) == 10
 
 
@@ -358,6 +372,13 @@ def test_an_agent_that_calls_another_in_a_tool_is_the_one_who_asks() -> None:
     assert passed(crew)[1:3] == [("a", "helper", "ask"), ("helper", "a", "result")]
 
 
+class Own(Agent):
+    """An agent that does not pass through CrewAI's own methods."""
+
+    def execute_task(self, *args: Any, **kwargs: Any) -> Any:
+        return "own way"
+
+
 def test_what_a_run_meets_is_sealed_though_nobody_sealed_it() -> None:
     """An agent and a crew that existed before, reached through a tool; an agent a callback slips in."""
     from crewai.tools import BaseTool
@@ -383,7 +404,7 @@ def test_what_a_run_meets_is_sealed_though_nobody_sealed_it() -> None:
         task(agent("B"), "two"),
     )
     crew = crew_of(first, second)
-    late = agent("Late", "late")
+    late = Own(role="Late", goal="g", backstory="b", llm=says("x"))
 
     def slip_in(inputs: Any) -> Any:
         second.agent = late
@@ -403,11 +424,21 @@ def test_what_a_run_meets_is_sealed_though_nobody_sealed_it() -> None:
     assert len({m.thread for m in crew.sealwire.messages}) == 2
 
 
+def test_an_agent_made_during_a_run_is_sealed_though_it_works_its_own_way() -> None:
+    def consult() -> str:
+        return str(task(Own(role="Own", goal="g", backstory="b", llm=says("x"))).execute_sync().raw)
+
+    crew = crew_of(task(agent("A"), guardrail=lambda output: (True, consult())))
+    assert seal(crew, home=None).kickoff().raw == "own way"
+    assert passed(crew)[2:] == [("crew", "own", "task"), ("own", "crew", "result")]
+
+
 def test_outside_runs_and_blocks_nothing_is_sealed() -> None:
     seal(pair(), home=None).kickoff()
     bystander = agent("Bystander", "x")
     assert bystander.kickoff("hello").raw == "x"
-    assert type(bystander) is Agent and not hasattr(bystander, "sealwire")
+    assert type(bystander) is Agent
+    assert not hasattr(bystander, "sealwire")
 
 
 # The block
@@ -439,7 +470,9 @@ def test_a_block_seals_a_subclass_with_a_kickoff_of_its_own() -> None:
         mine = Mine(agents=[worker], tasks=[task(worker)])
         mine.kickoff()
         mine.kickoff()
-    assert len(entered) == 2 and len(block.messages) == 4 and isinstance(mine, Mine)
+    assert len(entered) == 2
+    assert len(block.messages) == 4
+    assert isinstance(mine, Mine)
 
 
 def test_a_block_reaches_threads() -> None:
@@ -457,7 +490,8 @@ def test_a_crew_sealed_in_a_block_stays_sealed_when_its_stream_is_read_later() -
         streaming = pair(stream=True).kickoff()
     for _ in streaming:
         pass
-    assert streaming.result.raw == "from b" and len(block.messages) == 5
+    assert streaming.result.raw == "from b"
+    assert len(block.messages) == 5
 
 
 @pytest.mark.parametrize("kickoff", ["kickoff_async", "akickoff", "kickoff_for_each_async"])
@@ -494,8 +528,8 @@ def test_a_restored_checkpoint_runs_sealed(tmp_path: Path) -> None:
     crew = seal(pair(checkpoint=config), home=None)
     crew.kickoff()
     [first] = tmp_path.rglob("*_p-none.json")
-    restored: list[Crew] = []
-    restore = Crew.from_checkpoint.__func__
+    restored: list[Any] = []
+    restore: Any = vars(Crew)["from_checkpoint"].__func__
 
     def with_models(cls: type[Crew], config: Any) -> Crew:
         """Models are not stored in a checkpoint."""
@@ -517,13 +551,26 @@ def test_a_restored_checkpoint_runs_sealed(tmp_path: Path) -> None:
     ]
 
 
+def test_what_others_take_away_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test tool that patched CrewAI before sealwire did takes sealwire's wrapper with it."""
+    with sealed(home=None):
+        pass
+    monkeypatch.setattr(Agent, "kickoff", Agent.kickoff.__wrapped__)  # type: ignore[attr-defined]
+    monkeypatch.setattr(Crew, "kickoff", Crew.kickoff.__wrapped__)  # type: ignore[attr-defined]
+    with sealed(home=None) as block:
+        agent("Solo").kickoff("hello")
+        pair().kickoff()
+    assert len(block.messages) == 2 + 5
+
+
 # Home, transport, audit
 
 
 def test_a_home_is_made_at_first_use_and_one_line_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     first = seal(pair())
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and str(tmp_path / ".sealwire") in said
+    assert said.count("\n") == 1
+    assert str(tmp_path / ".sealwire") in said
     assert (tmp_path / ".sealwire" / ".gitignore").read_text().strip() == "*"
     second = seal(pair())
     assert capsys.readouterr().err == ""
@@ -533,20 +580,27 @@ def test_a_home_is_made_at_first_use_and_one_line_says_so(capsys: pytest.Capture
     first.kickoff()
 
 
-def test_an_endpoint_in_memory_goes_with_its_crew() -> None:
-    crew = seal(pair(), home=None)
-    crew.kickoff()
-    gone = weakref.ref(crew.sealwire.shared)
-    del crew
-    gc.collect()
-    assert gone() is None
+def test_an_endpoint_in_memory_is_dropped_when_nobody_uses_it() -> None:
+    """No cycle through the native part, which a garbage collector could not see."""
+    shared = endpoint_for(None)
+    shared.register(b"t" * 16, Rules())
+    gone = weakref.ref(shared), weakref.ref(shared._book)
+    del shared
+    assert [each() for each in gone] == [None, None]
+
+
+def test_a_home_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(HomeError, match="file"):
+        seal(pair(), home=tmp_path / "file" / "home")
 
 
 def test_without_a_home_nothing_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     crew = seal(pair(), home=None)
     assert crew.sealwire.home is None
     crew.kickoff()
-    assert not (tmp_path / ".sealwire").exists() and "sealwire" not in capsys.readouterr().err
+    assert not (tmp_path / ".sealwire").exists()
+    assert "sealwire" not in capsys.readouterr().err
 
 
 def test_each_crew_keeps_its_own_policy_on_a_shared_home() -> None:
@@ -592,3 +646,22 @@ def test_an_audit_writes_each_decision_and_no_content(tmp_path: Path) -> None:
 def test_a_release_that_lacks_something_is_refused_by_name() -> None:
     with pytest.raises(UnsupportedCrewAI, match=r"Crew\.launch.*crewai>=1\.9"):
         require(Crew, "kickoff", "launch")
+
+
+@pytest.mark.parametrize(
+    ("missing", "error", "says"),
+    [
+        ("crewai", ModuleNotFoundError, r"pip install 'sealwire\[crewai\]'"),
+        ("crewai.agents.agent_builder.base_agent", UnsupportedCrewAI, r"base_agent.*crewai>=1\.9"),
+    ],
+)
+def test_without_what_is_needed_there_is_no_import(
+    missing: str, error: type[Exception], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never an unsealed run: what cannot be sealed cannot be imported."""
+    monkeypatch.setitem(sys.modules, missing, None)
+    spec = importlib.util.spec_from_file_location("fresh", release.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    with pytest.raises(error, match=says):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))

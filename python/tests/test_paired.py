@@ -208,6 +208,12 @@ def test_usage_metrics_are_the_same(name: str) -> None:
     assert sealed.usage == unsealed.usage
 
 
+def test_the_model_counts_tokens() -> None:
+    """Equal usage would say nothing if it were always nought."""
+    unsealed, _ = both("sequential")
+    assert unsealed.usage["total_tokens"] > 0
+
+
 @every_scenario
 def test_events_are_the_same(name: str) -> None:
     unsealed, sealed = (in_order(name, each.events) for each in both(name))

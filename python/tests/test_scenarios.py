@@ -7,15 +7,18 @@ own methods while it runs. What was sealed is read from the core's audit and fro
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from scenarios import BY_NAME, SCENARIOS, recorded, seen
-from sealing import Sealed, bare, play_sealed, played
+from scenarios import BY_NAME, SCENARIOS, final, recorded, seen
+from sealing import Sealed, Wire, bare, play_in_a_block, play_sealed, played
 
-from sealwire import NotAuthentic, SealwireError
+from sealwire import Denied, Malformed, NotAuthentic, SealwireError
+from sealwire.crewai import seal
 
 every_scenario = pytest.mark.parametrize("name", [each.name for each in SCENARIOS])
 
@@ -61,7 +64,17 @@ def test_the_search_sees_through_disguises(disguise: Callable[[str], bytes]) -> 
 
 @every_scenario
 def test_each_hand_off_is_sealed_for_its_pair(name: str) -> None:
-    run = played(name)
+    _check_hands(name, played(name))
+
+
+@every_scenario
+def test_in_a_block_the_same_is_sealed(name: str) -> None:
+    run = play_in_a_block(name)
+    _check_hands(name, run)
+    assert not seen(run.stage.marks + run.stage.kept, run.wire.bytes)
+
+
+def _check_hands(name: str, run: Sealed) -> None:
     hands = Counter(f"{bare(each.sender)}>{bare(each.reader)} {each.kind}" for each in run.opened() if each.kind != "result")
     assert hands in _expected(name)
     assert _without_the_crews_context(hands) == _without_the_crews_context(run.record.hands())
@@ -152,11 +165,29 @@ def test_wherever_an_envelope_is_altered_the_run_stops(name: str) -> None:
         assert len(run.opened()) < whole, number
 
 
+def test_a_refusal_that_the_programs_own_code_swallows_stops_the_run() -> None:
+    """The last thing that happens in this kickoff is the refusal; nothing that is sealed later could notice it."""
+    sent_before: list[int] = []
+    wire = Wire(attack=lambda number, envelope: b"" if [number] == sent_before else envelope)
+    stage, play = BY_NAME["sequential"].play()
+    stage.says(final("done"), "afterthought")
+
+    def afterwards(output: Any) -> Any:
+        sent_before.append(len(wire.sent))
+        with contextlib.suppress(Exception):
+            stage.agent("Helper").kickoff("afterthought")
+        return output
+
+    play.subject.after_kickoff_callbacks.append(afterwards)
+    seal(play.subject, home=None, transport=wire)
+    with pytest.raises(Malformed):
+        play.run()
+    assert len(wire.sent) == sent_before[0] + 1
+
+
 @pytest.mark.parametrize("kind", ["task", "context", "result", "delegate"])
 def test_a_denial_stops_the_run(kind: str) -> None:
     """A policy's no is an exception too, and its reason is named."""
-    from sealwire import Denied
-
     with pytest.raises(Denied, match="not on a Sunday"):
         play_sealed("delegate", policy=lambda request: "not on a Sunday" if request.kind == kind else True)
 

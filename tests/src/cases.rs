@@ -95,12 +95,12 @@ impl World {
     fn certificate_with(&self, agent: &Agent, edit: impl FnOnce(&mut Entries)) -> Item {
         let mut claims = certificate_claims(agent);
         edit(&mut claims);
-        self.certificate_of(map(&claims)).sign(&signing_key(agent.node()))
+        self.certificate_by(agent.node(), map(&claims)).sign(&signing_key(agent.node()))
     }
 
-    /// The structure of a certificate that node `pi1` signs.
-    fn certificate_of(&self, payload: Item) -> Sign1 {
-        let kid = key_id(&public(&signing_key("pi1")));
+    /// The structure of a certificate that `node` signs.
+    fn certificate_by(&self, node: &str, payload: Item) -> Sign1 {
+        let kid = key_id(&public(&signing_key(node)));
         Sign1::new("application/sealwire-cert", "sealwire/1 cert", &self.domain, kid, payload)
     }
 

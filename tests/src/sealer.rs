@@ -305,8 +305,9 @@ pub struct Drawn {
 impl Drawn {
     /// As SPEC.md, "Hedged randomness" has it.
     #[must_use]
-    pub fn hedged(hedge: &[u8; 32], fresh: &[u8; 32], digest: &[u8; 32]) -> Self {
-        let (_, prk) = Hkdf::<Sha256>::extract(Some(hedge), &[*fresh, *digest].concat());
+    pub fn hedged(hedge: &[u8; 32], fresh: &[u8; 32], digest: &[u8; 32], receive_key: &[u8], certificate: &[u8]) -> Self {
+        let message = sha256(&[digest, &receive_key_id(receive_key)[..], certificate].concat());
+        let (_, prk) = Hkdf::<Sha256>::extract(Some(hedge), &[*fresh, message].concat());
         let mut drawn = Self { content_key: [0; 32], encapsulation: [0; 64] };
         prk.expand(b"sealwire/1 hedge content key", &mut drawn.content_key).unwrap();
         prk.expand(b"sealwire/1 hedge encapsulation", &mut drawn.encapsulation).unwrap();
@@ -316,8 +317,9 @@ impl Drawn {
 
 /// The salt of a lane message, as SPEC.md, "Hedged randomness" has it.
 #[must_use]
-pub fn hedged_salt(hedge: &[u8; 32], fresh: &[u8; 32], digest: &[u8; 32]) -> [u8; 32] {
-    let (_, prk) = Hkdf::<Sha256>::extract(Some(hedge), &[*fresh, *digest].concat());
+pub fn hedged_salt(hedge: &[u8; 32], fresh: &[u8; 32], digest: &[u8; 32], lane: &Lane) -> [u8; 32] {
+    let message = sha256(&[digest, &lane.id[..]].concat());
+    let (_, prk) = Hkdf::<Sha256>::extract(Some(hedge), &[*fresh, message].concat());
     let mut salt = [0; 32];
     prk.expand(b"sealwire/1 hedge salt", &mut salt).unwrap();
     salt

@@ -9,7 +9,8 @@ use std::sync::{
 };
 
 use sealwire::{
-    Address, Certificate, Clock, Domain, Draft, Endpoint, Entropy, EntropyFailed, Envelope, Message, OpenError, Roster, Thread, VerifyingKey,
+    Address, Certificate, Clock, Domain, Draft, Endpoint, Entropy, EntropyFailed, Envelope, Message, OpenError, Roster, Thread,
+    VerifyingKey,
 };
 use sealwire_tests::case::{Case, read_all};
 use sealwire_tests::cases::{self, CERTIFIED, SEALED, drawn};
@@ -187,7 +188,8 @@ fn sealwire_seals_the_vectors_byte_for_byte() {
     author.endpoint.introduce(&certificate).unwrap();
     author.clock.set(SEALED);
     let seal = |name: &str, body: &str| {
-        let script = [&drawn::<16>(&format!("{name} id"))[..], &drawn::<16>(&format!("{name} blind")), &drawn::<32>(&format!("{name} fresh"))];
+        let script =
+            [&drawn::<16>(&format!("{name} id"))[..], &drawn::<16>(&format!("{name} blind")), &drawn::<32>(&format!("{name} fresh"))];
         author.script.say(&script.concat());
         let draft = Draft::new("task", body).thread(Thread::from_bytes(drawn("thread")));
         hex::encode(author.endpoint.seal(&author.address, &reader, &draft).unwrap().envelope.as_bytes())

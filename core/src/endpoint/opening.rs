@@ -146,6 +146,10 @@ impl Endpoint {
     fn certificate_behind(&self, lock: &Lock, carried: Option<&[u8]>) -> Result<Arc<Certificate>, OpenError> {
         match (lock, carried) {
             (Lock::Opening { .. }, Some(bytes)) => {
+                let digest: [u8; 32] = Sha256::digest(bytes).into();
+                if let Some(known) = self.state().verified.get(&digest) {
+                    return Ok(Arc::clone(known));
+                }
                 Certificate::verify_signature(bytes, &self.domain, &self.current_roster()).map(Arc::new).map_err(hide)
             }
             (Lock::Lane { lane, .. }, None) => Ok(Arc::clone(&lane.certificate)),

@@ -2,14 +2,14 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding};
 
-use crate::{error::StoreFailed, key::SigningKey};
+use crate::{error::StoreFailed, key::SigningKey, secret::Secret};
 
 /// Longest key file that is read, in bytes: four times what PKCS #8 PEM of an Ed25519 key takes.
 const MAX_KEY_FILE: u64 = 1024;
@@ -136,6 +136,22 @@ pub(super) fn read_key(path: &Path) -> Result<SigningKey, StoreFailed> {
     let pem = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(|error| fail("read", path, &error))?);
     let key = ed25519_dalek::SigningKey::from_pkcs8_pem(&pem).map_err(|_| damaged())?;
     Ok(SigningKey::from_dalek(key))
+}
+
+/// Writes a secret that is no signing key, as its bytes.
+pub(super) fn write_secret(path: &Path, secret: &Secret<32>) -> Result<(), StoreFailed> {
+    write_new(path, secret.expose())
+}
+
+/// Reads it, straight to where it stays.
+pub(super) fn read_secret(path: &Path) -> Result<Secret<32>, StoreFailed> {
+    check_private(path)?;
+    let mut file = File::open(path).map_err(|error| fail("read", path, &error))?;
+    let size = file.metadata().map_err(|error| fail("read", path, &error))?.len();
+    if size != 32 {
+        return Err(StoreFailed(format!("`{}` is not a key of 32 bytes; restore it from a backup or make a new home", path.display())));
+    }
+    Secret::try_init_with(|secret| file.read_exact(secret)).map_err(|error| fail("read", path, &error))
 }
 
 /// That nobody but the owner can read `path`.

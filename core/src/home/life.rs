@@ -68,6 +68,12 @@ impl Marker {
         write_at(file, &bytes)
     }
 
+    /// Whether the file is gone, as when a login session ends on systems that clear its memory: another process will make a new one, and
+    /// two that each trust their own would burn each other's keys for ever.
+    pub(super) fn is_unlinked(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| links(file) == 0)
+    }
+
     /// Whether this system has storage that a reboot empties.
     pub(super) fn is_kept(&self) -> bool {
         self.file.is_some()
@@ -123,6 +129,16 @@ fn open_own(path: &Path) -> io::Result<File> {
 #[cfg(not(unix))]
 fn open_own(_: &Path) -> io::Result<File> {
     Err(io_error("no volatile storage on this system"))
+}
+
+#[cfg(unix)]
+fn links(file: &File) -> u64 {
+    file.metadata().map_or(0, |metadata| std::os::unix::fs::MetadataExt::nlink(&metadata))
+}
+
+#[cfg(not(unix))]
+fn links(_: &File) -> u64 {
+    1
 }
 
 #[cfg(unix)]

@@ -5,31 +5,35 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    files,
-    store::{BUSY_TIME, check_version, database, look_up, read_keys},
+    STORE, files,
+    store::{BUSY_TIME, check_version, database, look_up, read_keys, read_store_key},
 };
 use crate::{
     entropy::Entropy,
     error::StoreFailed,
     journal::{HeldKey, Row, Seen, Store},
-    key::{ReceiveKey, ReceiveKeyId, SigningKey},
+    key::{ReceiveKeyId, SigningKey},
     roster::Roster,
+    schedule::StoreKey,
 };
 
 /// Receive keys and journal, whosever life they are in: looking opens no message, so it need not be settled whose turn it is.
 pub(super) struct ReadingStore {
     path: PathBuf,
     connection: Connection,
+    key: StoreKey,
 }
 
 impl ReadingStore {
-    pub(super) fn open(path: &Path) -> Result<Self, StoreFailed> {
-        files::check_private(path)?;
+    pub(super) fn open(home: &Path) -> Result<Self, StoreFailed> {
+        let path = home.join(STORE);
+        files::check_private(&path)?;
+        let key = read_store_key(home)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(|error| database(path, &error))?;
-        connection.busy_timeout(BUSY_TIME).map_err(|error| database(path, &error))?;
-        check_version(&connection, path)?;
-        Ok(Self { path: path.to_path_buf(), connection })
+        let connection = Connection::open_with_flags(&path, flags).map_err(|error| database(&path, &error))?;
+        connection.busy_timeout(BUSY_TIME).map_err(|error| database(&path, &error))?;
+        check_version(&connection, &path)?;
+        Ok(Self { path, connection, key })
     }
 
     fn refuse<T>(&self) -> Result<T, StoreFailed> {
@@ -51,10 +55,10 @@ impl Store for ReadingStore {
     }
 
     fn receive_keys(&mut self, agent: &str, _: u64) -> Result<Vec<HeldKey>, StoreFailed> {
-        read_keys(&self.connection, agent).map_err(|error| database(&self.path, &error))
+        read_keys(&self.connection, &self.key, agent).map_err(|error| database(&self.path, &error))
     }
 
-    fn add_receive_key(&mut self, _: &str, _: &ReceiveKey, _: u64) -> Result<(), StoreFailed> {
+    fn add_receive_key(&mut self, _: &str, _: HeldKey, _: Vec<HeldKey>) -> Result<Vec<HeldKey>, StoreFailed> {
         self.refuse()
     }
 

@@ -12,7 +12,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::{
-    ROSTER, STORE, agent_key, files,
+    ROSTER, STORE, STORE_KEY, agent_key, files,
     life::{LifeId, Mark, Marker},
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     key::{ReceiveKey, ReceiveKeyId, SigningKey},
     limits::{CLOCK_TOLERANCE, MAX_JOURNAL_ROWS, MAX_RECEIVE_KEYS},
     roster::Roster,
+    schedule::StoreKey,
     secret::Secret,
 };
 
@@ -36,8 +37,8 @@ const PURGE_EVERY: u64 = 60;
 
 const TABLES: &str = "
     CREATE TABLE life (one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL, sequence INTEGER NOT NULL,
-                       horizon INTEGER NOT NULL, purged INTEGER NOT NULL, hedge BLOB NOT NULL);
-    CREATE TABLE receive_key (id BLOB PRIMARY KEY, agent TEXT NOT NULL, created INTEGER NOT NULL, seed BLOB NOT NULL);
+                       horizon INTEGER NOT NULL, purged INTEGER NOT NULL);
+    CREATE TABLE receive_key (id BLOB PRIMARY KEY, agent TEXT NOT NULL, created INTEGER NOT NULL, wrapped BLOB NOT NULL);
     CREATE TABLE opened (reader BLOB NOT NULL, signer BLOB NOT NULL, id BLOB NOT NULL, digest BLOB NOT NULL, expires INTEGER NOT NULL,
                          PRIMARY KEY (reader, signer, id)) WITHOUT ROWID;
     CREATE INDEX opened_expires ON opened (expires);
@@ -57,20 +58,21 @@ pub(super) struct HomeStore {
     connection: ManuallyDrop<Connection>,
     marker: Marker,
     life: LifeId,
-    hedge: Secret<32>,
+    key: StoreKey,
     process: u32,
 }
 
 impl HomeStore {
-    /// Makes the tables of a new home.
+    /// Makes the tables of a new home, and the key of what is secret in them.
     pub(super) fn create(home: &Path, entropy: &dyn Entropy) -> Result<(), StoreFailed> {
         let path = home.join(STORE);
         files::create_private(&path).map_err(|error| files::fail("make", &path, &error))?;
         let connection = connect(&path)?;
         let life = random::<16>(entropy).map_err(|error| StoreFailed(error.to_string()))?;
-        let hedge = Secret::<32>::try_init_with(|key| entropy.fill(key)).map_err(|error| StoreFailed(error.to_string()))?;
+        let key = Secret::<32>::try_init_with(|key| entropy.fill(key)).map_err(|error| StoreFailed(error.to_string()))?;
+        files::write_secret(&home.join(STORE_KEY), &key)?;
         let made = connection.execute_batch(TABLES).and_then(|()| {
-            connection.execute("INSERT INTO life VALUES (1, ?1, 0, 0, 0, ?2)", params![life, hedge.expose()])?;
+            connection.execute("INSERT INTO life VALUES (1, ?1, 0, 0, 0)", params![life])?;
             connection.pragma_update(None, "user_version", VERSION)
         });
         made.map_err(|error| database(&path, &error))
@@ -81,14 +83,14 @@ impl HomeStore {
     pub(super) fn open(home: &Path, entropy: &dyn Entropy, now: u64) -> Result<Self, StoreFailed> {
         let path = home.join(STORE);
         files::check_private(&path)?;
+        let key = read_store_key(home)?;
         let mut connection = connect(&path)?;
         check_version(&connection, &path)?;
         let marker = Marker::of(&path).map_err(|error| files::fail("mark", &path, &error))?;
         let new_life = random::<16>(entropy).map_err(|error| StoreFailed(error.to_string()))?;
         let life = settle(&mut connection, &marker, Moment::Start, new_life).map_err(|error| database(&path, &error))?;
-        let hedge = read_secret(&connection, "SELECT hedge FROM life", &path)?;
         let process = std::process::id();
-        let mut store = Self { home: home.to_path_buf(), connection: ManuallyDrop::new(connection), marker, life, hedge, process };
+        let mut store = Self { home: home.to_path_buf(), connection: ManuallyDrop::new(connection), marker, life, key, process };
         if store.horizon()? > now {
             store.begin_life()?;
         }
@@ -101,7 +103,7 @@ impl HomeStore {
 
     /// The key that hedges this home's randomness.
     pub(super) fn hedge(&self) -> Secret<32> {
-        Secret::init_with(|key| key.copy_from_slice(self.hedge.expose()))
+        self.key.hedge()
     }
 
     fn failed(&self, error: &rusqlite::Error) -> StoreFailed {
@@ -117,6 +119,9 @@ impl HomeStore {
     }
 
     fn insert_in_life(&mut self, row: &Row, now: u64) -> rusqlite::Result<Seen> {
+        if self.marker.is_unlinked() {
+            self.marker = Marker::of(&self.home.join(STORE)).map_err(failed_io)?;
+        }
         let (marker, life) = (&self.marker, self.life);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let Some(mark) = read_mark(&transaction, marker)?.filter(|mark| mark.life == life) else {
@@ -164,14 +169,14 @@ impl Store for HomeStore {
     fn receive_keys(&mut self, agent: &str, now: u64) -> Result<Vec<HeldKey>, StoreFailed> {
         let times = params![agent, signed(now.saturating_sub(RECEIVE_KEY_KEPT)), signed(now.saturating_add(CLOCK_TOLERANCE))];
         let erased = self.erase("DELETE FROM receive_key WHERE agent = ?1 AND (created <= ?2 OR created > ?3)", times);
-        erased.and_then(|()| read_keys(&self.connection, agent)).map_err(|error| self.failed(&error))
+        erased.and_then(|()| read_keys(&self.connection, &self.key, agent)).map_err(|error| self.failed(&error))
     }
 
     fn receive_key(&mut self, id: ReceiveKeyId) -> Result<Option<(String, HeldKey)>, StoreFailed> {
         let found = self
             .connection
-            .prepare_cached("SELECT seed, created, agent FROM receive_key WHERE id = ?1")
-            .and_then(|mut found| found.query_row([id.as_bytes()], |row| Ok((row.get(2)?, read_key(row)?))).optional());
+            .prepare_cached("SELECT id, wrapped, created, agent FROM receive_key WHERE id = ?1")
+            .and_then(|mut found| found.query_row([id.as_bytes()], |row| Ok((row.get(3)?, read_key(&self.key, row)?))).optional());
         found.map_err(|error| self.failed(&error))
     }
 
@@ -187,13 +192,19 @@ impl Store for HomeStore {
         Ok(())
     }
 
-    fn add_receive_key(&mut self, agent: &str, key: &ReceiveKey, created: u64) -> Result<(), StoreFailed> {
-        let id = key.public().id();
-        let row = params![id.as_bytes(), agent, signed(created), key.seed().expose()];
-        let added = self.connection.execute("INSERT INTO receive_key VALUES (?1, ?2, ?3, ?4)", row).map(drop);
+    /// The newest that is known decides, in one statement: of several processes that renew at once, the first adds a key.
+    fn add_receive_key(&mut self, agent: &str, new: HeldKey, held: Vec<HeldKey>) -> Result<Vec<HeldKey>, StoreFailed> {
+        let id = new.key.public().id();
+        let newest = held.first().map(|newest| newest.key.public().id().as_bytes().to_vec());
+        let row = params![id.as_bytes(), agent, signed(new.created), self.key.wrap(id, &new.key.seed()), newest];
+        let insert = "INSERT INTO receive_key SELECT ?1, ?2, ?3, ?4 WHERE ?5 IS
+                      (SELECT id FROM receive_key WHERE agent = ?2 ORDER BY created DESC, rowid DESC LIMIT 1)";
+        let added = self.connection.execute(insert, row).map(drop);
         let surplus = "DELETE FROM receive_key WHERE agent = ?1 AND rowid NOT IN
                        (SELECT rowid FROM receive_key WHERE agent = ?1 ORDER BY created DESC, rowid DESC LIMIT ?2)";
-        added.and_then(|()| self.erase(surplus, params![agent, MAX_RECEIVE_KEYS as i64])).map_err(|error| self.failed(&error))
+        let erased = added.and_then(|()| self.erase(surplus, params![agent, MAX_RECEIVE_KEYS as i64]));
+        erased.map_err(|error| self.failed(&error))?;
+        self.receive_keys(agent, new.created)
     }
 
     /// SQLite forbids a connection to cross a fork, closing it included: the parent's is let go unclosed and a new one made.
@@ -332,29 +343,24 @@ fn purge(connection: &Connection, now: u64) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM opened WHERE expires <= ?1", [ended]).map(drop)
 }
 
-pub(super) fn read_keys(connection: &Connection, agent: &str) -> rusqlite::Result<Vec<HeldKey>> {
+/// The key of the store in `home`.
+pub(super) fn read_store_key(home: &Path) -> Result<StoreKey, StoreFailed> {
+    files::read_secret(&home.join(STORE_KEY)).map(StoreKey::new)
+}
+
+pub(super) fn read_keys(connection: &Connection, key: &StoreKey, agent: &str) -> rusqlite::Result<Vec<HeldKey>> {
     let mut statement =
-        connection.prepare_cached("SELECT seed, created FROM receive_key WHERE agent = ?1 ORDER BY created DESC, rowid DESC")?;
-    let keys = statement.query_map([agent], read_key)?;
+        connection.prepare_cached("SELECT id, wrapped, created FROM receive_key WHERE agent = ?1 ORDER BY created DESC, rowid DESC")?;
+    let keys = statement.query_map([agent], |row| read_key(key, row))?;
     keys.collect()
 }
 
-/// Seed and time, the first two columns.
-pub(super) fn read_key(row: &rusqlite::Row<'_>) -> rusqlite::Result<HeldKey> {
-    Ok(HeldKey { key: ReceiveKey::from_seed(read_seed(row)?), created: unsigned(row.get(1)?) })
-}
-
-/// The first column as a secret, copied from SQLite's own memory and nowhere else.
-fn read_seed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Secret<32>> {
-    let bytes = row.get_ref(0)?.as_blob().map_err(|_| rusqlite::Error::InvalidQuery)?;
-    Secret::try_init_with(|seed| {
-        let whole = bytes.len() == seed.len();
-        whole.then(|| seed.copy_from_slice(bytes)).ok_or(rusqlite::Error::InvalidQuery)
-    })
-}
-
-fn read_secret(connection: &Connection, sql: &str, path: &Path) -> Result<Secret<32>, StoreFailed> {
-    connection.query_row(sql, [], read_seed).map_err(|error| database(path, &error))
+/// Id, key and time, the first three columns.
+fn read_key(key: &StoreKey, row: &rusqlite::Row<'_>) -> rusqlite::Result<HeldKey> {
+    let (id, wrapped) = (ReceiveKeyId::from_bytes(row.get(0)?), row.get_ref(1)?.as_blob()?);
+    let damaged = || failed_io(std::io::Error::other(format!("a receive key is damaged, or `{STORE_KEY}` is of another home")));
+    let seed = key.unwrap(id, wrapped).map_err(|_| damaged())?;
+    Ok(HeldKey { key: ReceiveKey::from_seed(&seed), created: unsigned(row.get(2)?) })
 }
 
 fn empty_log(connection: &Connection) -> rusqlite::Result<()> {

@@ -6,21 +6,21 @@ string guardrail, the evaluator, the manager. They are sealed as they are made.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
+from sealwire.crewai.patch import wrap
 from sealwire.crewai.release import BaseAgent
 from sealwire.crewai.run import current_run
 
 __all__ = ["watch"]
 
 
-@functools.cache
 def watch() -> None:
     """Seal from now on each agent that is made during a sealed run; others are left alone."""
-    make = BaseAgent.__init__
+    wrap(BaseAgent, "__init__", _sealing)
 
-    @functools.wraps(make)
+
+def _sealing(make: Any) -> Any:
     def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
         make(self, *args, **kwargs)
         run = current_run()
@@ -31,4 +31,4 @@ def watch() -> None:
     # Pydantic takes a class whose __init__ lacks this mark for one that must be
     # constructed by calling it, and validates it differently.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
-    BaseAgent.__init__ = __init__  # type: ignore[method-assign]
+    return __init__

@@ -7,10 +7,11 @@ not matter for what is sealed, only for the kind that the message names.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from sealwire.crewai.patch import wrap
 from sealwire.crewai.release import coworker_tools
 from sealwire.crewai.run import current_run, speaker
 
@@ -26,15 +27,13 @@ def kind_of_call(by_crew: str) -> str:
     return _tool_in_use.get() or ("delegate" if by_crew == "task" else "ask")
 
 
-@functools.cache
 def watch() -> None:
     """Notice from now on which tool an agent talks through."""
     for tool, kind in coworker_tools().items():
-        tool._run = _noting(tool._run, kind)  # type: ignore[attr-defined]
+        wrap(tool, "_run", functools.partial(_noting, kind))
 
 
-def _noting(run: Callable[..., Any], kind: str) -> Callable[..., Any]:
-    @functools.wraps(run)
+def _noting(kind: str, run: Any) -> Any:
     def noted(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         _adopt(self.agents)
         token = _tool_in_use.set(kind)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from sealwire.crewai import swap
 from sealwire.crewai.kickoff import akickoff_sealed, kickoff_sealed, note_stream, take_note
+from sealwire.crewai.patch import wrap
 from sealwire.crewai.release import Agent, Crew, require
 from sealwire.crewai.run import current_run
 
@@ -56,26 +56,20 @@ def close(block: Coverer) -> None:
         _blocks.remove(block)
 
 
-@functools.cache
 def watch() -> None:
-    """Wrap CrewAI's methods, once for the life of the process."""
+    """Wrap CrewAI's methods from now on."""
     require(Crew, "kickoff", "akickoff", "replay")
     require(Agent, "execute_task", "aexecute_task", "kickoff", "kickoff_async")
     for name in ("kickoff", "replay"):
-        _wrap(Crew, name, _crew_entry)
-    _wrap(Crew, "akickoff", _crew_async_entry)
+        wrap(Crew, name, _crew_entry)
+    wrap(Crew, "akickoff", _crew_async_entry)
     for name in _ROUNDABOUT:
         if hasattr(Crew, name):
-            _wrap(Crew, name, _roundabout_entry)
+            wrap(Crew, name, functools.partial(_roundabout_entry, name))
     for name in ("execute_task", "kickoff"):
-        _wrap(Agent, name, _agent_entry)
+        wrap(Agent, name, functools.partial(_agent_entry, name))
     for name in ("aexecute_task", "kickoff_async"):
-        _wrap(Agent, name, _agent_async_entry)
-
-
-def _wrap(cls: type, name: str, entry: Callable[[Any], Any]) -> None:
-    original = getattr(cls, name)
-    setattr(cls, name, functools.wraps(original)(entry(original)))
+        wrap(Agent, name, functools.partial(_agent_async_entry, name))
 
 
 def _cover(crew_or_agent: Any) -> None:
@@ -111,7 +105,7 @@ def _crew_async_entry(original: Any) -> Any:
     return entry
 
 
-def _roundabout_entry(original: Any) -> Any:
+def _roundabout_entry(name: str, original: Any) -> Any:
     def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         _cover(self)
         return original(self, *args, **kwargs)
@@ -122,26 +116,26 @@ def _roundabout_entry(original: Any) -> Any:
             return await original(self, *args, **kwargs)
         note_stream(self)
         result = await original(self, *args, **kwargs)
-        if "for_each" in original.__name__:
+        if "for_each" in name:
             take_note(self)  # the copies have it
         return result
 
     return async_entry if inspect.iscoroutinefunction(original) else entry
 
 
-def _agent_entry(original: Any) -> Any:
+def _agent_entry(name: str, original: Any) -> Any:
     """An agent that gets sealed here is called again, through its sealed method."""
 
     def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        method = _sealed_now(self, original.__name__)
+        method = _sealed_now(self, name)
         return original(self, *args, **kwargs) if method is None else method(*args, **kwargs)
 
     return entry
 
 
-def _agent_async_entry(original: Any) -> Any:
+def _agent_async_entry(name: str, original: Any) -> Any:
     async def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        method = _sealed_now(self, original.__name__)
+        method = _sealed_now(self, name)
         return await (original(self, *args, **kwargs) if method is None else method(*args, **kwargs))
 
     return entry

@@ -53,7 +53,7 @@ class Handoff:
             if opened != prompt or state_of(task) != state:
                 raise NotAuthentic("the task is not the one that was sealed for the agent")
             self._reading = Reading(opened, state)
-        return opened_context
+        return opened_context if context is None or isinstance(context, str) else context
 
     def give_messages(self, messages: Any) -> Any:
         """Seal the messages of ``Agent.kickoff`` for the agent; return what it opened."""

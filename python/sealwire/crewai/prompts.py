@@ -6,9 +6,9 @@ sealing: making one takes it longer than sealing does.
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
 
+from sealwire.crewai.patch import wrap
 from sealwire.crewai.release import Task, require
 from sealwire.crewai.run import speaker
 
@@ -27,14 +27,14 @@ def state_of(task: Any) -> tuple[Any, ...]:
     return tuple(getattr(task, name, None) for name in ("description", "expected_output", "markdown"))
 
 
-@functools.cache
 def watch() -> None:
     """Give agents at work the prompt they opened, from now on."""
     require(Task, "prompt")
-    make = Task.prompt
+    wrap(Task, "prompt", _reading)
 
-    @functools.wraps(make)
-    def prompt(self: Any, /, *args: Any, **kwargs: Any) -> str:
+
+def _reading(make: Any) -> Any:
+    def prompt(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         at_work = speaker()
         if at_work is None or at_work.work is not self or at_work.reading is None:
             return make(self, *args, **kwargs)
@@ -43,4 +43,4 @@ def watch() -> None:
             return make(self, *args, **kwargs)
         return at_work.reading.prompt
 
-    Task.prompt = prompt  # type: ignore[method-assign]
+    return prompt

@@ -72,7 +72,6 @@ def seal(
         HomeError: the home cannot be made or read.
 
     """
-    prepare()
     options = Options(home, transport, policy, audit, names)
     if not isinstance(crew_or_agent, (Crew, BaseAgent)):
         raise TypeError(f"seal() takes a crew or an agent, not {type(crew_or_agent).__name__}")
@@ -171,6 +170,7 @@ class Seal:
 
     def cover(self, crew_or_agent: Any) -> None:
         """Seal a crew and all its agents, or one agent."""
+        prepare()
         if not isinstance(crew_or_agent, Crew):
             self.adopt(crew_or_agent)
             return

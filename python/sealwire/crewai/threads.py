@@ -9,41 +9,41 @@ carried; everything else about the thread stays as it is.
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from typing import Any
 
+from sealwire.crewai.patch import wrap
 from sealwire.crewai.run import carried, current_run, detached
 
 __all__ = ["watch"]
 
 
-@functools.cache
 def watch() -> None:
     """Carry runs into threads from now on; outside runs nothing changes."""
-    start = threading.Thread.start
-    submit: Callable[..., Any] = ThreadPoolExecutor.submit
+    wrap(threading.Thread, "start", _carrying_start)
+    wrap(ThreadPoolExecutor, "submit", _carrying_submit)
 
-    @functools.wraps(start)
-    def carrying_start(self: threading.Thread) -> None:
+
+def _carrying_start(start: Any) -> Any:
+    def carrying_start(self: Any) -> None:
         if current_run() is not None:
-            self.run = carried(self.run)  # type: ignore[method-assign]
+            self.run = carried(self.run)
         start(self)
 
-    def carrying_submit(
-        self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
-    ) -> Any:
+    return carrying_start
+
+
+def _carrying_submit(submit: Any) -> Any:
+    def carrying_submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if current_run() is None:
             return submit(self, fn, *args, **kwargs)
         # A worker that starts now outlives the run, so it must not carry it.
         return detached(submit, self, fn if _has_context(fn) else carried(fn), *args, **kwargs)
 
-    functools.update_wrapper(carrying_submit, submit)
-    threading.Thread.start = carrying_start  # type: ignore[method-assign]
-    ThreadPoolExecutor.submit = carrying_submit  # type: ignore[assignment,method-assign]
+    return carrying_submit
 
 
 def _has_context(function: Callable[..., Any]) -> bool:

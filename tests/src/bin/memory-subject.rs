@@ -1,12 +1,17 @@
 //! The program that `tests/memory.rs` looks into: it is given a secret, pauses at "held" while it has it, lets go of it and pauses at "dropped".
 //!
-//! Usage: `memory-subject CASE MASKED-SECRET`; the secret has 32 bytes.
+//! Usage: `memory-subject CASE MASKED-SECRET`; the secret has 32 bytes. `memory-subject endpoint HOME ENVELOPE` has the secrets of a home, and of the
+//! lane that the envelope in that file offers.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[cfg(target_os = "linux")]
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
+    if let [_, case, home, envelope] = arguments.as_slice() {
+        assert_eq!(case, "endpoint");
+        return cases::endpoint(home.as_ref(), envelope.as_ref());
+    }
     let [_, case, masked] = arguments.as_slice() else { panic!("memory-subject CASE MASKED-SECRET") };
     match case.as_str() {
         "kept" => cases::kept(masked),
@@ -25,12 +30,14 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod cases {
     use std::hint::black_box;
+    use std::path::Path;
 
     use ed25519_dalek::{Signer, SigningKey};
     use hpke::aead::ChaCha20Poly1305;
     use hpke::kdf::HkdfSha256;
     use hpke::kem::XWing;
     use hpke::{Deserializable, Kem, OpModeR, OpModeS};
+    use sealwire::{Draft, Endpoint, Envelope, Form};
     use sealwire_tests::memory::{pause, scrub_stack, unmask_into};
     use sealwire_tests::random::Scripted;
     use zeroize::Zeroizing;
@@ -85,6 +92,28 @@ mod cases {
         let key = Box::new(SigningKey::from_bytes(&secret(masked)));
         black_box(key.sign(b"a message"));
         key
+    }
+
+    /// The endpoint's own calls leave no copy behind: its stack is not scrubbed here.
+    pub(crate) fn endpoint(home: &Path, envelope: &Path) {
+        let endpoint = endpoint_in_use(home, envelope);
+        pause("held");
+        drop(endpoint);
+        pause("dropped");
+    }
+
+    /// Opens what it was given, then seals and opens in both forms.
+    #[inline(never)]
+    fn endpoint_in_use(home: &Path, envelope: &Path) -> Endpoint {
+        let (endpoint, _) = Endpoint::builder().home_or_init(home, "local").unwrap();
+        let [a, b] = ["a", "b"].map(|name| endpoint.host(name).unwrap());
+        let envelope = Envelope::parse(std::fs::read(envelope).unwrap()).unwrap();
+        assert_eq!(endpoint.open(&envelope).unwrap().body(), b"offers a lane");
+        for form in [Form::Opening, Form::Lane] {
+            let sealed = endpoint.seal(&a, &b, &Draft::new("task", "x")).unwrap().envelope;
+            assert_eq!(endpoint.open(&sealed).unwrap().form(), form);
+        }
+        endpoint
     }
 
     pub(crate) fn receive_key(masked: &str) {

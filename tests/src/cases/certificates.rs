@@ -59,6 +59,8 @@ impl Maker<'_> {
         self.claim("claims-out-of-order", "issuer and subject have changed places", |claims| claims.swap(0, 1));
         self.claim("other-issuer", "issued by a node that is not the subject's", |claims| set(claims, int(1), text("pi2")));
         self.claim("subject-in-capitals", "a name in capitals", |claims| set(claims, int(2), text("Researcher@pi1")));
+        self.claim("lifetime-long", "a lifetime of a day and a second", |claims| set(claims, int(4), uint(CERTIFIED + DAY + 1)));
+        self.claim("no-lifetime", "expires when it is issued", |claims| set(claims, int(4), uint(CERTIFIED)));
         self.claim("time-as-float", "a time as a floating-point number", |claims| {
             set(claims, int(6), [&[0xfb][..], &1.8e9_f64.to_be_bytes()].concat());
         });
@@ -91,13 +93,17 @@ impl Maker<'_> {
         self.claim("short-receive-key", "a receive key that lacks a byte", |claims| {
             set(claims, int(-65801), array(&[bytes(&receive[1..])]))
         });
+        let zero = [&receive[..1184], &[0; 32]].concat();
+        self.claim("receive-key-x25519-zero", "its X25519 part is of small order", |claims| {
+            set(claims, int(-65801), array(&[bytes(&zero)]))
+        });
         let unreduced = [vec![0xff; 1152], receive[1152..].to_vec()].concat();
         self.claim("receive-key-not-reduced", "coefficients above q", |claims| set(claims, int(-65801), array(&[bytes(&unreduced)])));
     }
 
     fn structure(&mut self) {
         let (node, payload) = (signing_key("pi1"), map(&certificate_claims(&self.world.researcher)));
-        let sound = self.world.certificate_of(payload.clone());
+        let sound = self.world.certificate_by("pi1", payload.clone());
         let mut add = |name: &str, what: &str, certificate: &[u8]| self.add(name, "malformed", what, certificate);
         let mut request = sound.clone();
         set(&mut request.protected, int(16), text("application/sealwire-cert-request"));
@@ -128,7 +134,7 @@ impl Maker<'_> {
     fn signatures(&mut self) {
         let world = self.world;
         let (node, payload) = (signing_key("pi1"), map(&certificate_claims(&world.researcher)));
-        let sound = world.certificate_of(payload.clone());
+        let sound = world.certificate_by("pi1", payload.clone());
         let signature = sound.signature(&node);
         for (name, at, what) in [("r", 0, "a bit of R is flipped"), ("s", 32, "a bit of S is flipped")] {
             let mut flipped = signature;

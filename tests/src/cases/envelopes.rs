@@ -56,13 +56,14 @@ impl Task {
     }
 
     fn opening_around(&self, plaintext: &[u8], signed: &Signed) -> Opening {
-        let drawn = Drawn::hedged(&drawn(HEDGE), &self.fresh, &signed.digest);
+        let certificate = self.certificate.as_deref().unwrap_or_default();
+        let drawn = Drawn::hedged(&drawn(HEDGE), &self.fresh, &signed.digest, &self.receive_key, certificate);
         opening(plaintext, &signed.digest, &self.ends, &self.receive_key, &drawn)
     }
 
     fn in_lane(&self, lane: &Lane) -> LaneMessage {
         let signed = self.signed();
-        lane_message(&signed.plaintext(), lane, &hedged_salt(&drawn(HEDGE), &self.fresh, &signed.digest))
+        lane_message(&signed.plaintext(), lane, &hedged_salt(&drawn(HEDGE), &self.fresh, &signed.digest, lane))
     }
 }
 

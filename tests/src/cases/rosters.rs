@@ -63,6 +63,10 @@ impl Maker<'_> {
         self.claim("revoked-twice", "a revoked key listed twice", |claims| claims.revoked = vec![[1; 32], [1; 32]]);
         self.claim("unknown-claim", "a claim nobody knows", |claims| claims.more.push((int(7), uint(1))));
         self.claim("claim-twice", "a claim that stands there twice", |claims| claims.more.push((int(6), array(&[]))));
+        self.claim("lifetime-long", "a lifetime of 30 days and a second", |claims| claims.expires += 1);
+        self.claim("no-lifetime", "expires when it is issued", |claims| claims.expires = claims.issued);
+        self.claim("pattern-empty", "a host pattern of no characters", |claims| claims.nodes[0] = node("pi1", &key, &[""]));
+        self.claim("pattern-with-space", "a space in a host pattern", |claims| claims.nodes[0] = node("pi1", &key, &["a b"]));
         let long = "x".repeat(65);
         self.claim("long-pattern", "a host pattern of 65 characters", |claims| claims.nodes[0] = node("pi1", &key, &[&long]));
         let many = vec!["x"; 65];
@@ -118,6 +122,8 @@ impl Maker<'_> {
         let next =
             |version: u64| self.world.roster_with(|claims| (claims.version, claims.previous) = (version, sha256(&in_force).to_vec()));
         after("next", "accepted", "the next version", &next(8));
+        let from_another = self.world.roster_with(|claims| claims.version = 8);
+        after("next-of-another", "roster-conflict", "the next version, made from another than the one in force", &from_another);
         after("skipping", "accepted", "a version was skipped", &next(9));
         after("again", "accepted", "the one in force", &in_force);
         after("older", "roster-conflict", "an older version", &next(6));

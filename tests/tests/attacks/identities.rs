@@ -30,6 +30,8 @@ fn two_rosters_of_one_version() {
     let [shown, hidden] = [START, START + 1].map(|time| hosts.root.sign_roster(Some(&old), old.claims().clone(), time));
     hosts.two.follow(shown.as_bytes()).unwrap();
     assert_eq!(hosts.two.follow(hidden.as_bytes()).err(), Some(OpenError::RosterConflict { offered: 2, known: 2 }));
+    let after_hidden = hosts.root.sign_roster(Some(&hidden), old.claims().clone(), START);
+    assert_eq!(hosts.two.follow(after_hidden.as_bytes()).err(), Some(OpenError::RosterConflict { offered: 3, known: 2 }));
     hosts.two.follow(shown.as_bytes()).unwrap();
 }
 

@@ -49,6 +49,8 @@ impl Maker<'_> {
         add("tag-in-tag", "the tag stands there twice", &[&sound[..2], &sound].concat());
         add("length-beyond-the-end", "a byte string of 2^64 - 1 bytes", &[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
         add("too-deep", "64 arrays in each other", &[[0x81; 64].as_slice(), &[0xf6]].concat());
+        let case = self.scene().case(self.world, "too-many-items", "malformed", "an array of 262,145 zeros");
+        self.cases.push(case.line("envelope", "9a00040001+262145"));
         let case = self.scene().case(self.world, "too-large", "too-large", "a byte over 16 MiB");
         self.cases.push(case.line("envelope", format!("{}+{}", hex::encode(&sound), (16 << 20) + 1 - sound.len())));
     }

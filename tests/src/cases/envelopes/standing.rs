@@ -77,7 +77,7 @@ impl Maker<'_> {
         let mut stranger = Agent::new("researcher@pi9");
         stranger.key = world.researcher.key.clone();
         let mut task = self.task_between("first", &stranger, &world.writer);
-        let by_pi1 = |agent: &Agent| world.certificate_of(map(&certificate_claims(agent))).sign(&signing_key("pi1"));
+        let by_pi1 = |agent: &Agent| world.certificate_by("pi1", map(&certificate_claims(agent))).sign(&signing_key("pi1"));
         task.certificate = Some(by_pi1(&stranger));
         self.add("author-of-an-unlisted-node", "unknown-signer", "the roster does not list the author's node", &task.opening().encode());
         let mut elsewhere = self.task();
@@ -92,7 +92,7 @@ impl Maker<'_> {
             &elsewhere.opening().encode(),
         );
         let mut forged = self.task();
-        forged.certificate = Some(world.certificate_of(map(&certificate_claims(&world.researcher))).sign(&world.researcher.key));
+        forged.certificate = Some(world.certificate_by("pi1", map(&certificate_claims(&world.researcher))).sign(&world.researcher.key));
         self.add("author-certified-by-itself", "not-authentic", "certified by the author in the node's name", &forged.opening().encode());
     }
 
@@ -107,8 +107,6 @@ impl Maker<'_> {
         under("node-of-author-revoked", "revoked", "the key of the author's node is revoked", revoked(&signing_key("pi1")));
         let narrow = world.roster_with(|claims| claims.nodes[0] = node("pi1", &public(&signing_key("pi1")), &["mallory"]));
         under("author-not-hosted", "revoked", "the author's node may not host that name", narrow);
-        let ended = world.roster_with(|claims| claims.expires = SEALED - CLOCKS);
-        under("roster-in-force-expired", "expired", "the roster in force has expired", ended);
         let mut ahead = self.task();
         set(&mut ahead.letter.claims, int(6), uint(VERSION + 1));
         self.add("roster-behind", "roster-behind", "the author knows a newer roster", &ahead.opening().encode());

@@ -1,0 +1,106 @@
+//! Nothing opens that was not sealed, and no attempt harms what was: each input changes a genuine envelope, which is then opened itself.
+//!
+//! An input is a list of changes, four bytes each: what to do, where (two bytes), with which byte. Random bytes alone would never get past
+//! the first check.
+
+#![no_main]
+
+use std::cell::RefCell;
+
+use libfuzzer_sys::fuzz_target;
+use sealwire::{Address, Claims, Clock, Draft, Endpoint, Envelope, Form, OpenError};
+
+/// The journal grows with each message; now and then all begins anew.
+const ROUNDS: u32 = 20_000;
+
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> u64 {
+        1_800_000_000
+    }
+}
+
+struct World {
+    endpoint: Endpoint,
+    author: Address,
+    reader: Address,
+    /// An envelope of each form to another reader, of which parts may be put into the genuine one.
+    others: [Envelope; 2],
+    rounds: u32,
+}
+
+impl World {
+    fn new() -> Self {
+        let endpoint = Endpoint::builder().clock(Stopped).in_memory("local").expect("an endpoint");
+        let [author, reader, other] = ["author", "reader", "other"].map(|name| endpoint.host(name).expect("an agent"));
+        let seal = || endpoint.seal(&author, &other, &Draft::new("task", "to another")).expect("sealed").envelope;
+        let opening = seal();
+        endpoint.open(&opening).expect("opened");
+        let others = [opening, seal()];
+        Self { endpoint, author, reader, others, rounds: 0 }
+    }
+
+    /// A new genuine envelope, in the form asked for.
+    fn seal(&self, form: Form) -> Envelope {
+        loop {
+            let sealed = self.endpoint.seal(&self.author, &self.reader, &Draft::new("task", "genuine")).expect("sealed").envelope;
+            match (form, sealed.claims()) {
+                (Form::Opening, Claims::Lane(lane)) => self.endpoint.forget_lane(lane),
+                (Form::Lane, Claims::Opening(_)) => drop(self.endpoint.open(&sealed).expect("opened")),
+                _ => return sealed,
+            }
+        }
+    }
+}
+
+thread_local! {
+    static WORLD: RefCell<World> = RefCell::new(World::new());
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some((first, changes)) = input.split_first() else { return };
+    WORLD.with_borrow_mut(|world| {
+        world.rounds += 1;
+        if world.rounds > ROUNDS {
+            *world = World::new();
+        }
+        attack(world, if first % 2 == 0 { Form::Lane } else { Form::Opening }, changes);
+    });
+});
+
+fn attack(world: &World, form: Form, changes: &[u8]) {
+    let genuine = world.seal(form);
+    let other = &world.others[usize::from(form == Form::Lane)];
+    let changed = changes.chunks_exact(4).fold(genuine.as_bytes().to_vec(), |bytes, change| changed(bytes, change, other.as_bytes()));
+    if changed != genuine.as_bytes() {
+        let opened = Envelope::parse(changed).and_then(|envelope| world.endpoint.open(&envelope));
+        assert!(opened.is_err(), "opened, and nobody sealed it");
+    }
+    let message = world.endpoint.open(&genuine).expect("the genuine envelope opens after the attempt");
+    assert_eq!((message.body(), message.form()), (b"genuine".as_slice(), form));
+    assert!(matches!(world.endpoint.open(&genuine), Err(OpenError::Duplicate(_))), "and only once");
+}
+
+fn changed(mut bytes: Vec<u8>, change: &[u8], other: &[u8]) -> Vec<u8> {
+    let &[what, high, low, with] = change else { return bytes };
+    if bytes.is_empty() {
+        return bytes;
+    }
+    let at = usize::from(u16::from_be_bytes([high, low])) % bytes.len();
+    let end = bytes.len().min(at + usize::from(with));
+    match what % 6 {
+        0 => bytes[at] ^= with,
+        1 => bytes[at] = with,
+        2 => bytes.insert(at, with),
+        3 => drop(bytes.drain(at..end)),
+        4 => bytes.truncate(at),
+        _ => {
+            let end = end.min(other.len());
+            if at < end {
+                bytes[at..end].copy_from_slice(&other[at..end]);
+            }
+        }
+    }
+    bytes
+}
