@@ -32,6 +32,9 @@ const VERSION: i64 = 1;
 /// How long a process waits for another that writes.
 pub(super) const BUSY_TIME: Duration = Duration::from_secs(10);
 
+/// Bytes of a page. Rows are small, and each transaction writes the pages it touched whole: the smallest that holds a row several times.
+const PAGE: i64 = 1024;
+
 /// Seconds between two purges of the journal.
 const PURGE_EVERY: u64 = 60;
 
@@ -233,6 +236,7 @@ fn connect(path: &Path) -> Result<Connection, StoreFailed> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| database(path, &error))?;
     let set = connection.busy_timeout(BUSY_TIME).and_then(|()| {
+        connection.pragma_update(None, "page_size", PAGE)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         // A power cut may lose the last transactions; it also ends the life of the receive keys, so none of them can be replayed.
         connection.pragma_update(None, "synchronous", "normal")?;
