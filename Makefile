@@ -31,6 +31,7 @@ test: lint test-rust test-python ## Everything that must hold before a change la
 
 .PHONY: lint
 lint: $(VENV)/tools
+	cmp LICENSE-APACHE python/LICENSE-APACHE && cmp LICENSE-MIT python/LICENSE-MIT
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
@@ -85,6 +86,7 @@ $(VENV)/uv: | check-python
 	touch $@
 
 $(VENV)/installed: $(VENV)/uv $(SOURCES) | check-rust
+	@echo 'Building the package and installing CrewAI into $(VENV): a few minutes the first time.'
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --reinstall-package sealwire './python[crewai]'
 	touch $@
 

@@ -5,45 +5,50 @@
 
 #![no_main]
 
-use std::cell::RefCell;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use libfuzzer_sys::fuzz_target;
 use sealwire::{Address, Claims, Clock, Draft, Endpoint, Envelope, Form, OpenError};
 
-/// The journal grows with each message; now and then all begins anew.
-const ROUNDS: u32 = 20_000;
+/// Seconds between two inputs: lanes end, keys are renewed and the journal is purged as in months of use, within seconds of fuzzing.
+const STEP: u64 = 200;
 
-struct Stopped;
+#[derive(Clone)]
+struct Hands(Arc<AtomicU64>);
 
-impl Clock for Stopped {
+impl Clock for Hands {
     fn now(&self) -> u64 {
-        1_800_000_000
+        self.0.load(Ordering::Relaxed)
     }
 }
 
 struct World {
     endpoint: Endpoint,
+    hands: Hands,
     author: Address,
     reader: Address,
     /// An envelope of each form to another reader, of which parts may be put into the genuine one.
     others: [Envelope; 2],
-    rounds: u32,
 }
 
 impl World {
     fn new() -> Self {
-        let endpoint = Endpoint::builder().clock(Stopped).in_memory("local").expect("an endpoint");
+        let hands = Hands(Arc::new(AtomicU64::new(1_800_000_000)));
+        let endpoint = Endpoint::builder().clock(hands.clone()).in_memory("local").expect("an endpoint");
         let [author, reader, other] = ["author", "reader", "other"].map(|name| endpoint.host(name).expect("an agent"));
         let seal = || endpoint.seal(&author, &other, &Draft::new("task", "to another")).expect("sealed").envelope;
         let opening = seal();
         endpoint.open(&opening).expect("opened");
         let others = [opening, seal()];
-        Self { endpoint, author, reader, others, rounds: 0 }
+        Self { endpoint, hands, author, reader, others }
     }
 
     /// A new genuine envelope, in the form asked for.
     fn seal(&self, form: Form) -> Envelope {
-        loop {
+        for _ in 0..3 {
             let sealed = self.endpoint.seal(&self.author, &self.reader, &Draft::new("task", "genuine")).expect("sealed").envelope;
             match (form, sealed.claims()) {
                 (Form::Opening, Claims::Lane(lane)) => self.endpoint.forget_lane(lane),
@@ -51,20 +56,18 @@ impl World {
                 _ => return sealed,
             }
         }
+        panic!("no {form} after an envelope of the other form was opened or forgotten");
     }
 }
 
 thread_local! {
-    static WORLD: RefCell<World> = RefCell::new(World::new());
+    static WORLD: World = World::new();
 }
 
 fuzz_target!(|input: &[u8]| {
     let Some((first, changes)) = input.split_first() else { return };
-    WORLD.with_borrow_mut(|world| {
-        world.rounds += 1;
-        if world.rounds > ROUNDS {
-            *world = World::new();
-        }
+    WORLD.with(|world| {
+        world.hands.0.fetch_add(STEP, Ordering::Relaxed);
         attack(world, if first % 2 == 0 { Form::Lane } else { Form::Opening }, changes);
     });
 });

@@ -121,7 +121,7 @@ impl Endpoint {
 
     /// Opens an envelope for an agent hosted here.
     fn open(&self, py: Python<'_>, envelope: &[u8]) -> Result<Message, Raised> {
-        let message = py.detach(|| self.endpoint.open_bytes(envelope.to_vec()))?;
+        let message = py.detach(|| self.endpoint.open_bytes(envelope))?;
         Ok(Message::new(py, &message)?)
     }
 

@@ -147,6 +147,15 @@ def test_labels_survive_copies_of_a_task(make: type[Task]) -> None:
     assert marked.model_dump().keys() == make(description="x", expected_output="y", **fields).model_dump().keys()
 
 
+def test_a_replayed_output_is_forwarded_under_the_labels_of_the_block_and_its_task() -> None:
+    first = label(task(agent("A"), "one"), "secret")
+    crew: Any = seal(crew_of(first, task(agent("B"), "two")), home=None)
+    crew.kickoff()
+    with sealwire.label("pii"):
+        crew.replay(str(crew.tasks[1].id))
+    assert labels(crew, "b", "context") == [("secret",), ("pii", "secret")]
+
+
 def test_labels_of_a_task_add_up() -> None:
     marked = task(agent("A"))
     assert label(label(marked, "a"), "b", "a") is marked

@@ -97,9 +97,9 @@ def test_an_envelope_for_another_reader_is_refused() -> None:
             if not to.startswith("b@"):
                 return super().receive(to)
             thread = crew.sealwire.messages[0].thread
-            return crew.sealwire.endpoint.seal("crew@local", "a@local", b"{}", kind="task", thread=thread).envelope
+            return bytes(crew.sealwire.endpoint.seal("crew@local", "a@local", b"{}", kind="task", thread=thread).envelope)
 
-    crew = seal(pair(), home=None, transport=Misdelivering())
+    crew: Any = seal(pair(), home=None, transport=Misdelivering())
     with pytest.raises(Misdirected, match="for a@local was delivered to b@local"):
         crew.kickoff()
 

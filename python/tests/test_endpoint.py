@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import stat
 import threading
 import time
@@ -76,6 +77,16 @@ def test_no_text_shows_a_body(pair: Pair) -> None:
 def test_bytes_that_are_no_envelope(pair: Pair, data: bytes, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         pair.endpoint.open(data)
+
+
+def test_what_is_too_large_costs_no_memory(pair: Pair) -> None:
+    data = bytes(64 * 1024 * 1024)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(sealwire.TooLarge, match="67108864 bytes"):
+        pair.endpoint.open(data)
+    with pytest.raises(sealwire.TooLarge):
+        pair.seal(data)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4 * 1024, "KiB"
 
 
 def test_each_misuse_has_its_error(pair: Pair) -> None:

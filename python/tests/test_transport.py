@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_it_is_bounded() -> None:
 
 def test_it_keeps_what_it_was_given() -> None:
     transport = MemoryTransport()
-    envelope = bytearray(b"abc")
+    envelope: Any = bytearray(b"abc")
     transport.send("a@local", envelope)
     envelope[0] = 0
     assert transport.receive("a@local") == b"abc"

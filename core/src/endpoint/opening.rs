@@ -15,6 +15,7 @@ use crate::{
     journal::{Row, Seen},
     key::{LaneId, ReceiveKeyId, Thumbprint},
     lane::{Incoming, Pair},
+    limits::MAX_ENVELOPE,
     message::Message,
     policy::{self, Direction, Request, Verdict},
     roster::check_time,
@@ -58,13 +59,15 @@ impl Endpoint {
         opened.map_err(|refused| self.refuse(refused, envelope.as_bytes().len(), Some(envelope.form()), Direction::Open, now))
     }
 
-    /// Reads and opens an envelope as it came off the wire. Bytes that are none are in the audit log too.
+    /// Reads and opens an envelope as it came off the wire. Bytes that are none are in the audit log too; too many are not even copied.
     ///
     /// # Errors
     /// Those of [`Envelope::parse`] and [`Endpoint::open`].
-    pub fn open_bytes(&self, bytes: Vec<u8>) -> Result<Message, OpenError> {
+    pub fn open_bytes(&self, bytes: &[u8]) -> Result<Message, OpenError> {
         let size = bytes.len();
-        match Envelope::parse(bytes) {
+        let parsed =
+            if size > MAX_ENVELOPE { Err(OpenError::TooLarge { size, limit: MAX_ENVELOPE }) } else { Envelope::parse(bytes.to_vec()) };
+        match parsed {
             Ok(envelope) => self.open(&envelope),
             Err(refused) => Err(self.refuse(refused, size, None, Direction::Open, self.clock.now())),
         }

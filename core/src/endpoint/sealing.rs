@@ -14,7 +14,7 @@ use crate::{
     header::{Acknowledged, Header, check_content_type, check_kind, check_label},
     key::{LaneId, MessageId, ReceiveKeyPublic, Thread},
     lane::{Outgoing, Pair, Terms},
-    limits::{MAX_HEADER, MAX_LABELS, MAX_LIFETIME, REQUEST_LIFETIME},
+    limits::{MAX_ENVELOPE, MAX_HEADER, MAX_LABELS, MAX_LIFETIME, REQUEST_LIFETIME},
     message::{Draft, Sealed},
     policy::{self, Direction, Request, Verdict},
     schedule::{ContentKey, Hedge, LaneEnds, LaneSecret, Offer, encapsulate, external_aad},
@@ -65,6 +65,10 @@ impl Endpoint {
             Err(error) => return Err(seal_error(error)),
         }
         check_draft(draft)?;
+        let size = draft.body.as_ref().len();
+        if size > MAX_ENVELOPE {
+            return Err(SealError::TooLarge { size, limit: MAX_ENVELOPE });
+        }
         let plan = self.plan(from, to, draft.lifetime, now)?;
         let header = self.header(from, to, draft, &plan, now)?;
         let body = draft.body.as_ref();

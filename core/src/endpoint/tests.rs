@@ -316,7 +316,7 @@ fn what_cannot_be_recorded_is_not_released() -> Outcome {
     broken.store(0, Ordering::SeqCst);
     let id = pair.open(&sealed)?.header().id;
     pair.open(&sealed).err();
-    pair.endpoint.open_bytes(vec![0x1c]).err();
+    pair.endpoint.open_bytes(&[0x1c]).err();
     let lines = log.lock().map_err(|error| error.to_string())?;
     assert_eq!(
         *lines,
