@@ -136,10 +136,12 @@ impl core::fmt::Debug for Certificate {
 pub(crate) struct CertificateRequest(Vec<u8>);
 
 impl CertificateRequest {
+    /// Asks that `receive_key` be certified as `subject`'s, with `key` to sign.
     ///
-    /// `made` is when the receive key was: the certificate ends with the key's time.
+    /// `made` is when the receive key was: the certificate ends with the key's time. Another process with a clock that is a little ahead may
+    /// have made it.
     pub(crate) fn sign(domain: &Domain, key: &SigningKey, subject: &Address, receive_key: &ReceiveKeyPublic, made: u64, now: u64) -> Self {
-        let expires = made.saturating_add(CERTIFICATE_LIFETIME);
+        let expires = made.min(now).saturating_add(CERTIFICATE_LIFETIME);
         let payload = encode(subject, key.verifying_key(), [now, expires], core::slice::from_ref(receive_key));
         Self(sign1::sign(REQUEST, domain, key, &payload))
     }
@@ -355,6 +357,15 @@ mod tests {
             let unsound = matches!(refused, Some(OpenError::Malformed(Malformed { what: "not a sound receive key", .. })));
             assert!(unsound, "{refused:?}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_receive_key_made_by_a_clock_a_little_ahead_is_certified() -> Result<(), Box<dyn std::error::Error>> {
+        let world = world("*")?;
+        let subject = Address::new("researcher", "pi1")?;
+        let request = CertificateRequest::sign(&world.root.domain(), &world.agent, &subject, world.receive.public(), 1001, 1000);
+        assert_eq!(request.certify(&world.root.domain(), &world.node, 1000)?.expires(), 1000 + CERTIFICATE_LIFETIME);
         Ok(())
     }
 

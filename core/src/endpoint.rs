@@ -197,6 +197,7 @@ impl Builder {
         }
         let state = State {
             roster,
+            life: 0,
             agents: HashMap::new(),
             readers: HashMap::new(),
             peers: HashMap::new(),
@@ -254,6 +255,8 @@ pub struct Endpoint {
 /// What changes. Its lock is never held over signatures, key encapsulation, hooks or the store.
 struct State {
     roster: Arc<Roster>,
+    /// Counts the lives of the receive keys; changes only while the store's lock is held.
+    life: u64,
     agents: HashMap<Address, Arc<Agent>>,
     readers: HashMap<ReceiveKeyId, Arc<Reader>>,
     peers: HashMap<Address, Arc<Certificate>>,
@@ -276,6 +279,8 @@ struct Reader {
     thumbprint: Thumbprint,
     key: ReceiveKey,
     made: u64,
+    /// The life it was held in when it was read. What was sealed for it is released in this life only.
+    life: u64,
 }
 
 impl Endpoint {
@@ -393,7 +398,8 @@ impl Endpoint {
     /// Makes the agent's certificate, with a receive key that is young enough or new.
     fn certify(&self, address: &Address, key: Arc<SigningKey>, now: u64) -> Result<(), EndpointError> {
         let thumbprint = key.verifying_key().thumbprint();
-        let reader = |key, made| Arc::new(Reader { agent: address.clone(), thumbprint, key, made });
+        let life = self.state().life;
+        let reader = |key, made| Arc::new(Reader { agent: address.clone(), thumbprint, key, made, life });
         let mut held = self.store().receive_keys(address.name(), now)?;
         if !held.first().is_some_and(|newest| is_young(newest.created, now)) {
             let new = HeldKey { key: ReceiveKey::generate(&*self.entropy)?, created: now };
@@ -408,6 +414,11 @@ impl Endpoint {
             other => other.into(),
         })?;
         let mut state = self.state();
+        if state.life != life {
+            // The keys were burned meanwhile: no certificate may name one of them.
+            drop(state);
+            return self.certify(address, key, now);
+        }
         state.readers.extend(readers.into_iter().map(|reader| (reader.key.public().id(), reader)));
         state.know(&certificate);
         let agent = Agent { key, thumbprint, certificate, receive_key_made: newest.made };
@@ -424,6 +435,8 @@ impl Endpoint {
 
     fn keep_up(&self, now: u64) -> Result<(), EndpointError> {
         let mut done = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        // What fails is tried again a minute later, not with each message.
+        *done = now;
         let roster = self.renew_roster(now);
         let agents = self.due(now).into_iter().map(|(address, key)| self.certify(&address, key, now));
         let agents = agents.fold(Ok(()), Result::and);
@@ -433,9 +446,7 @@ impl Endpoint {
         let readers = &state.readers;
         state.lanes.drop_where(|_| false, |id| !readers.contains_key(id));
         state.lanes.purge(now);
-        roster.and(agents)?;
-        *done = now;
-        Ok(())
+        roster.and(agents)
     }
 
     fn renew_roster(&self, now: u64) -> Result<(), EndpointError> {
@@ -451,21 +462,31 @@ impl Endpoint {
         state.agents.iter().filter(|(_, agent)| is_due(agent)).map(|(address, agent)| (address.clone(), Arc::clone(&agent.key))).collect()
     }
 
-    /// Starts a new life of the receive keys: drops every lane and key held in memory and certifies the agents anew.
-    fn begin_life(&self) -> Result<(), EndpointError> {
-        let now = self.clock.now();
+    /// Ends the life of the receive keys here and, by `in_store`, in the store; then certifies the agents anew.
+    ///
+    /// Lanes and keys in memory go first, and under the store's lock: a message that was decrypted with one of them, or a key that was read
+    /// from the store, finds that its life has ended ([`Endpoint::insert`], [`Endpoint::certify`]).
+    fn begin_life(&self, in_store: impl FnOnce(&mut dyn Store) -> Result<(), StoreFailed>) -> Result<(), EndpointError> {
         {
-            let mut state = self.state();
-            state.readers.clear();
-            state.lanes = Lanes::default();
-            for agent in state.agents.values_mut() {
-                let Agent { key, thumbprint, certificate, .. } = &**agent;
-                let (key, certificate) = (Arc::clone(key), Arc::clone(certificate));
-                // Made in 1970: due, should certifying it fail below.
-                *agent = Arc::new(Agent { key, thumbprint: *thumbprint, certificate, receive_key_made: 0 });
-            }
+            let mut store = self.store();
+            self.end_life();
+            in_store(&mut **store)?;
         }
+        let now = self.clock.now();
         self.due(now).into_iter().map(|(address, key)| self.certify(&address, key, now)).fold(Ok(()), Result::and)
+    }
+
+    fn end_life(&self) {
+        let mut state = self.state();
+        state.life += 1;
+        state.readers.clear();
+        state.lanes = Lanes::default();
+        for agent in state.agents.values_mut() {
+            let Agent { key, thumbprint, certificate, .. } = &**agent;
+            let (key, certificate) = (Arc::clone(key), Arc::clone(certificate));
+            // Made in 1970: due, should certifying it fail.
+            *agent = Arc::new(Agent { key, thumbprint: *thumbprint, certificate, receive_key_made: 0 });
+        }
     }
 
     /// A child made by fork shares memory that its parent goes on using: lanes and receive keys must not live twice.
@@ -476,8 +497,7 @@ impl Endpoint {
         }
         let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         if self.process.load(Ordering::Acquire) != process {
-            self.store().after_fork()?;
-            self.begin_life()?;
+            self.begin_life(|store| store.after_fork())?;
             self.process.store(process, Ordering::Release);
         }
         Ok(())

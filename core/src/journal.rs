@@ -53,7 +53,7 @@ pub(crate) trait Store: Send {
     /// What is known of a message, quota aside. Changes nothing.
     fn look_up(&mut self, row: &Row) -> Result<Seen, StoreFailed>;
 
-    /// Adds the message if it is new, in one transaction.
+    /// Adds the message if it is new, in one transaction. In another life than this endpoint's, adds nothing.
     fn insert(&mut self, row: &Row, now: u64) -> Result<Seen, StoreFailed>;
 
     /// The signing key of an agent, made when there is none.
@@ -75,6 +75,9 @@ pub(crate) trait Store: Send {
 
     /// Forgets what was opened and burns the receive keys: nothing sealed before can be opened after.
     fn begin_life(&mut self) -> Result<(), StoreFailed>;
+
+    /// Joins the life that another process has begun, or begins one: what follows [`Seen::OtherLife`].
+    fn settle(&mut self) -> Result<(), StoreFailed>;
 
     /// Called after a fork, before anything else is done with the store.
     fn after_fork(&mut self) -> Result<(), StoreFailed>;
@@ -158,6 +161,10 @@ impl Store for MemoryStore {
 
     fn begin_life(&mut self) -> Result<(), StoreFailed> {
         *self = Self::default();
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), StoreFailed> {
         Ok(())
     }
 

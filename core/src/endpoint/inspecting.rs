@@ -139,7 +139,7 @@ impl Inspector {
         let agent = Address::new(name, self.node())?;
         let held = self.0.store().receive_keys(name, 0)?;
         let thumbprint = key.thumbprint();
-        let readers = held.into_iter().map(|held| Reader { agent: agent.clone(), thumbprint, key: held.key, made: held.created });
+        let readers = held.into_iter().map(|held| Reader { agent: agent.clone(), thumbprint, key: held.key, made: held.created, life: 0 });
         self.0.state().readers.extend(readers.map(|reader| (reader.key.public().id(), Arc::new(reader))));
         Ok(())
     }

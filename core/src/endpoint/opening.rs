@@ -36,6 +36,7 @@ pub(super) struct Checked {
     pub(super) certificate: Arc<Certificate>,
     to: Thumbprint,
     lock: Lock,
+    life: u64,
 }
 
 /// Told what speaks against a message that is authentic: its time, a revocation, a roster. What it returns decides whether that refuses it.
@@ -86,7 +87,7 @@ impl Endpoint {
 
     /// Everything up to time. What speaks against a message whose author and reader are proven goes to `object`, which may let it pass.
     pub(super) fn check(&self, envelope: &Envelope, now: u64, object: Objections<'_>) -> Result<Checked, OpenError> {
-        let (lock, key) = self.unlock(envelope, now)?;
+        let (lock, key, life) = self.unlock(envelope, now)?;
         let (ciphertext, tag) = envelope.ciphertext();
         let mut plaintext = ciphertext.to_vec();
         key.open(&mut plaintext, &tag).map_err(|_| OpenError::NotAuthentic)?;
@@ -109,39 +110,44 @@ impl Endpoint {
         let digest = Sha256::digest(&to_verify).into();
         let row = Row { reader: to, signer, id: header.id, digest, expires: header.expires };
         let form = envelope.form();
-        Ok(Checked { message: Message { header, signer, form, plaintext, body }, row, to, certificate, lock })
+        Ok(Checked { message: Message { header, signer, form, plaintext, body }, row, to, certificate, lock, life })
     }
 
-    /// Finds the key and unwraps the content key; nothing is proven by it.
-    fn unlock(&self, envelope: &Envelope, now: u64) -> Result<(Lock, ContentKey), OpenError> {
+    /// Finds the key, with the life it belongs to, and unwraps the content key; nothing is proven by it.
+    fn unlock(&self, envelope: &Envelope, now: u64) -> Result<(Lock, ContentKey, u64), OpenError> {
         match envelope.recipient() {
             Recipient::Opening { receive_key, encapsulated, wrapped } => {
                 let reader = self.reader(*receive_key)?;
                 let (key, offer) = decapsulate(&self.domain, &reader.key, encapsulated, wrapped).map_err(|_| OpenError::NotAuthentic)?;
-                Ok((Lock::Opening { reader, receive_key: *receive_key, offer }, key))
+                let life = reader.life;
+                Ok((Lock::Opening { reader, receive_key: *receive_key, offer }, key, life))
             }
             Recipient::Lane { lane: id, salt } => {
                 let state = self.state();
                 let lane = state.lanes.find(*id, now).ok_or(OpenError::UnknownLane)?;
                 let reader = state.readers.get(&lane.ends.receive_key).ok_or(OpenError::UnknownLane)?;
-                let to = reader.agent.clone();
+                let (to, life) = (reader.agent.clone(), reader.life);
                 let key = lane.secret.content_key(salt);
-                Ok((Lock::Lane { id: *id, lane, to }, key))
+                Ok((Lock::Lane { id: *id, lane, to }, key, life))
             }
         }
     }
 
     /// The holder of a receive key. One that is unknown may have been made by another process of this home: looked up there.
     fn reader(&self, id: ReceiveKeyId) -> Result<Arc<Reader>, OpenError> {
-        if let Some(reader) = self.state().readers.get(&id) {
-            return Ok(Arc::clone(reader));
-        }
+        let life = {
+            let state = self.state();
+            if let Some(reader) = state.readers.get(&id) {
+                return Ok(Arc::clone(reader));
+            }
+            state.life
+        };
         let (name, held) = self.store().receive_key(id)?.ok_or(OpenError::UnknownKey)?;
         let agent = Address::new(&name, &self.node.name).map_err(|_| OpenError::UnknownKey)?;
         let mut guard = self.state();
         let state = &mut *guard;
-        let thumbprint = state.agents.get(&agent).ok_or(OpenError::UnknownKey)?.thumbprint;
-        let reader = Reader { agent, thumbprint, key: held.key, made: held.created };
+        let thumbprint = state.agents.get(&agent).filter(|_| state.life == life).ok_or(OpenError::UnknownKey)?.thumbprint;
+        let reader = Reader { agent, thumbprint, key: held.key, made: held.created, life };
         Ok(Arc::clone(state.readers.entry(id).or_insert_with(|| Arc::new(reader))))
     }
 
@@ -172,23 +178,32 @@ impl Endpoint {
     fn release(&self, checked: Checked, now: u64) -> Result<Message, OpenError> {
         let header = &checked.message.header;
         let known = self.store().look_up(&checked.row)?;
-        self.refuse_seen(known, header)?;
+        self.refuse_seen(known, header, now)?;
         self.permit_release(&checked, now)?;
         // Policy and audit take their time; a revocation in it counts.
         checked.certificate.check_now(&self.current_roster(), now)?;
-        let inserted = self.store().insert(&checked.row, now)?;
-        self.refuse_seen(inserted, header)?;
+        let inserted = self.insert(&checked, now)?;
+        self.refuse_seen(inserted, header, now)?;
         self.commit(&checked, now);
         Ok(checked.message)
     }
 
-    fn refuse_seen(&self, seen: Seen, header: &Header) -> Result<(), OpenError> {
+    /// Inserts a message in the life whose key opened it, and in no other: a journal that has forgotten must not take what was decrypted
+    /// before it forgot.
+    fn insert(&self, checked: &Checked, now: u64) -> Result<Seen, OpenError> {
+        let mut store = self.store();
+        if self.state().life != checked.life {
+            return Err(OpenError::UnknownKey);
+        }
+        Ok(store.insert(&checked.row, now)?)
+    }
+
+    fn refuse_seen(&self, seen: Seen, header: &Header, now: u64) -> Result<(), OpenError> {
         match seen {
-            Seen::BeyondHorizon => {
-                self.store().begin_life()?;
-                self.begin_life().map_err(open_error)?;
-            }
-            Seen::OtherLife => self.begin_life().map_err(open_error)?,
+            // Only a clock that was set back puts the horizon into the future; otherwise the message came in the last seconds of its time.
+            Seen::BeyondHorizon if header.expires <= now => return Err(OpenError::Expired { by: now - header.expires }),
+            Seen::BeyondHorizon => self.begin_life(|store| store.begin_life()).map_err(open_error)?,
+            Seen::OtherLife => self.begin_life(|store| store.settle()).map_err(open_error)?,
             _ => {}
         }
         judge(seen, header)

@@ -73,6 +73,7 @@ impl Endpoint {
         let header = self.header(from, to, draft, &plan, now)?;
         let body = draft.body.as_ref();
         self.permit(&header, body.len(), &plan, now)?;
+        self.state().lanes.named(&plan.names, now);
         self.seal_planned(header, body, plan, now)
     }
 
@@ -114,7 +115,6 @@ impl Endpoint {
         // The reader keeps a lane no longer than a request may be under way.
         let lane = if lifetime <= REQUEST_LIFETIME { state.lanes.next(pair, &terms, now) } else { None };
         let names = state.lanes.unnamed(pair, now);
-        state.lanes.named(&names, now);
         let clearances = [state.clearances_of(from), state.clearances_of(to)];
         Ok(Plan { author, reader, pair, terms, lane, names, clearances })
     }

@@ -474,3 +474,55 @@ fn a_pair_that_has_all_its_lanes_goes_on_with_openings() -> Outcome {
     assert_eq!(one.seal(&a, &b, &Draft::new("note", "x"))?.envelope.form(), Form::Lane);
     Ok(())
 }
+
+/// Opens a message at its end and one after it, so that rows are purged; gives back a message that ended with the first and was not opened.
+fn with_a_horizon(pair: &Pair) -> Result<Envelope, Box<dyn std::error::Error>> {
+    let [opened, left] = [pair.seal(b"1")?, pair.seal(b"2")?];
+    pair.open(&opened)?;
+    pair.hands.forward(REQUEST_LIFETIME + CLOCK_TOLERANCE);
+    pair.open(&pair.seal(b"3")?)?;
+    Ok(left)
+}
+
+#[test]
+fn the_last_second_of_a_message_is_not_taken_for_a_clock_set_back() -> Outcome {
+    let pair = pair()?;
+    let late = with_a_horizon(&pair)?;
+    let under_way = pair.seal(b"under way")?;
+    pair.hands.0.fetch_sub(1, Ordering::SeqCst);
+    assert_eq!(pair.open(&late).err(), Some(OpenError::Expired { by: CLOCK_TOLERANCE - 1 }));
+    assert_eq!(pair.open(&under_way)?.body(), b"under way", "no key was burned");
+    Ok(())
+}
+
+type Hook = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
+#[test]
+fn what_was_decrypted_in_one_life_is_not_released_in_the_next() -> Outcome {
+    let hook = Hook::default();
+    let called = Arc::clone(&hook);
+    let rule = move |_: &Request<'_>| {
+        let then = called.lock().map_or(None, |mut hook| hook.take());
+        if let Some(then) = then {
+            then();
+        }
+        Verdict::Allow
+    };
+    let Pair { endpoint, hands, a, b } = pair_with(Endpoint::builder().policy(rule))?;
+    let pair = Arc::new(Pair { endpoint, hands, a, b });
+    let beyond = with_a_horizon(&pair)?;
+    pair.hands.0.store(START, Ordering::SeqCst);
+    let twice = pair.endpoint.seal(&pair.a, &pair.b, &Draft::new("task", b"twice").lifetime(3600))?.envelope;
+    let released = Arc::new(AtomicU64::new(0));
+    let (inner, copy, count) = (Arc::clone(&pair), twice.clone(), Arc::clone(&released));
+    let meanwhile = move || {
+        count.fetch_add(u64::from(inner.open(&copy).is_ok()), Ordering::SeqCst);
+        assert_eq!(inner.open(&beyond).err(), Some(OpenError::UnknownKey), "a new life begins");
+    };
+    if let Ok(mut hook) = hook.lock() {
+        *hook = Some(Box::new(meanwhile));
+    }
+    assert_eq!(pair.open(&twice).err(), Some(OpenError::UnknownKey));
+    assert_eq!(released.load(Ordering::SeqCst), 1);
+    Ok(())
+}

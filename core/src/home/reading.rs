@@ -74,6 +74,10 @@ impl Store for ReadingStore {
         self.refuse()
     }
 
+    fn settle(&mut self) -> Result<(), StoreFailed> {
+        self.refuse()
+    }
+
     /// A connection must not cross a fork; whoever forks looks again from the start.
     fn after_fork(&mut self) -> Result<(), StoreFailed> {
         self.refuse()

@@ -142,14 +142,6 @@ impl HomeStore {
         transaction.commit()?;
         Ok(seen)
     }
-
-    /// Begins a new life where the journal stands now, or joins the one another process has begun.
-    fn settle_again(&mut self) -> Result<(), StoreFailed> {
-        let new_life = random::<16>(&System).map_err(|error| StoreFailed(error.to_string()))?;
-        let settled = settle(&mut self.connection, &self.marker, Moment::Later, new_life);
-        self.life = settled.map_err(|error| self.failed(&error))?;
-        Ok(())
-    }
 }
 
 impl Store for HomeStore {
@@ -158,11 +150,7 @@ impl Store for HomeStore {
     }
 
     fn insert(&mut self, row: &Row, now: u64) -> Result<Seen, StoreFailed> {
-        let seen = self.insert_in_life(row, now).map_err(|error| self.failed(&error))?;
-        if seen == Seen::OtherLife {
-            self.settle_again()?;
-        }
-        Ok(seen)
+        self.insert_in_life(row, now).map_err(|error| self.failed(&error))
     }
 
     fn agent_key(&mut self, name: &str, entropy: &dyn Entropy) -> Result<SigningKey, StoreFailed> {
@@ -195,6 +183,13 @@ impl Store for HomeStore {
         Ok(())
     }
 
+    fn settle(&mut self) -> Result<(), StoreFailed> {
+        let new_life = random::<16>(&System).map_err(|error| StoreFailed(error.to_string()))?;
+        let settled = settle(&mut self.connection, &self.marker, Moment::Later, new_life);
+        self.life = settled.map_err(|error| self.failed(&error))?;
+        Ok(())
+    }
+
     /// The newest that is known decides, in one statement: of several processes that renew at once, the first adds a key.
     fn add_receive_key(&mut self, agent: &str, new: HeldKey, held: Vec<HeldKey>) -> Result<Vec<HeldKey>, StoreFailed> {
         let id = new.key.public().id();
@@ -216,7 +211,7 @@ impl Store for HomeStore {
         core::mem::swap(&mut *self.connection, &mut connection);
         core::mem::forget(connection);
         self.process = std::process::id();
-        self.settle_again()
+        Store::settle(self)
     }
 }
 
