@@ -1,6 +1,6 @@
 //! [`Endpoint`]: hosts agents, seals their drafts and opens their envelopes.
 
-use core::fmt;
+use core::{cmp::Ordering as Order, fmt};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32, atomic::Ordering},
@@ -351,6 +351,7 @@ impl Endpoint {
     /// Those of [`Roster::verify`], and [`OpenError::RosterConflict`]; [`OpenError::Store`] if the home cannot keep it.
     pub fn follow(&self, roster: &[u8]) -> Result<(), OpenError> {
         let offered = Roster::verify(roster, self.authority.verifying_key(), self.clock.now())?;
+        self.join_roster()?;
         self.take_roster(offered)
     }
 
@@ -383,16 +384,34 @@ impl Endpoint {
 
     /// Puts a roster in force that follows the present one, here and in the home.
     fn take_roster(&self, offered: Roster) -> Result<(), OpenError> {
-        let next = Arc::new(self.current_roster().follow(offered)?);
+        let next = self.current_roster().follow(offered)?;
         self.store().keep_roster(&next)?;
+        self.put_in_force(next);
+        Ok(())
+    }
+
+    /// Takes the roster that another process of this home has put in force; what it revokes is revoked here too. Should an older one have come
+    /// to be kept, it is replaced.
+    fn join_roster(&self) -> Result<(), OpenError> {
+        let (kept, known) = (self.store().kept_roster()?, self.current_roster());
+        let Some(kept) = kept.filter(|kept| kept != known.as_bytes()) else { return Ok(()) };
+        let kept = Roster::verify_signature(&kept, self.authority.verifying_key())?;
+        match kept.version().cmp(&known.version()) {
+            Order::Greater => self.put_in_force(kept),
+            Order::Less => self.store().keep_roster(&known)?,
+            Order::Equal => {}
+        }
+        Ok(())
+    }
+
+    fn put_in_force(&self, next: Roster) {
         let mut guard = self.state();
         let state = &mut *guard;
         if next.version() >= state.roster.version() {
-            state.roster = next;
+            state.roster = Arc::new(next);
         }
         let roster = &state.roster;
         state.lanes.drop_where(|key| roster.is_revoked(key), |_| false);
-        Ok(())
     }
 
     /// Makes the agent's certificate, with a receive key that is young enough or new.
@@ -437,7 +456,7 @@ impl Endpoint {
         let mut done = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         // What fails is tried again a minute later, not with each message.
         *done = now;
-        let roster = self.renew_roster(now);
+        let roster = self.join_roster().map_err(EndpointError::Refused).and_then(|()| self.renew_roster(now));
         let agents = self.due(now).into_iter().map(|(address, key)| self.certify(&address, key, now));
         let agents = agents.fold(Ok(()), Result::and);
         let mut guard = self.state();

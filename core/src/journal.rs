@@ -70,6 +70,9 @@ pub(crate) trait Store: Send {
     /// The receive key of that name, if it is still held here and of the present life.
     fn receive_key(&mut self, id: ReceiveKeyId) -> Result<Option<(String, HeldKey)>, StoreFailed>;
 
+    /// The roster that is kept, if one is: another process of the home may have put a newer one in force.
+    fn kept_roster(&mut self) -> Result<Option<Vec<u8>>, StoreFailed>;
+
     /// Keeps the roster that is in force from now on.
     fn keep_roster(&mut self, roster: &Roster) -> Result<(), StoreFailed>;
 
@@ -152,6 +155,10 @@ impl Store for MemoryStore {
     }
 
     fn receive_key(&mut self, _: ReceiveKeyId) -> Result<Option<(String, HeldKey)>, StoreFailed> {
+        Ok(None)
+    }
+
+    fn kept_roster(&mut self) -> Result<Option<Vec<u8>>, StoreFailed> {
         Ok(None)
     }
 

@@ -476,3 +476,21 @@ def test_a_sealed_agent_is_refused_outside_a_crew_too() -> None:
 def test_a_block_refuses_for_crews_nobody_sealed() -> None:
     with sealed(home=None, policy=no_delegation), pytest.raises(Denied):
         delegating_crew().kickoff()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_light_agent_does_not_run_where_all_is_sealed() -> None:
+    """CrewAI's own, deprecated, outside of crews: nothing of it can be sealed."""
+    light = pytest.importorskip("crewai.lite_agent").LiteAgent(role="L", goal="g", backstory="b", llm=says("x"))
+
+    def quietly() -> bool:
+        with suppress(Exception):
+            light.kickoff("hello")
+        return True
+
+    crew = seal(crew_of(task(agent("A"), guardrail=lambda output: (quietly(), output.raw))), home=None)
+    assert light.kickoff("hello").raw == "x"
+    with pytest.raises(NotSealed, match="LiteAgent"):
+        crew.kickoff()
+    with sealed(home=None), pytest.raises(NotSealed, match="LiteAgent"):
+        light.kickoff("hello")

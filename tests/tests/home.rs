@@ -176,6 +176,67 @@ fn a_restart_keeps_journal_keys_and_what_is_under_way() {
     assert_eq!(second.open(&under_way).unwrap().body(), b"under way");
 }
 
+/// The marker of a home in volatile storage (SPEC.md, "Home").
+#[cfg(target_os = "linux")]
+fn marker(home: &Path) -> PathBuf {
+    use sha2::{Digest, Sha256};
+    use std::os::unix::fs::MetadataExt;
+
+    let store = fs::metadata(home.join("store.db")).unwrap();
+    let boot = fs::read("/proc/sys/kernel/random/boot_id").unwrap();
+    let numbers = [store.dev(), store.ino(), u64::from(store.uid())].map(u64::to_be_bytes).concat();
+    let digest = Sha256::digest([boot, numbers].concat());
+    Path::new("/dev/shm").join(format!("sealwire-{}", hex::encode(&digest[..16])))
+}
+
+/// As after a reboot: the journal may have lost its last transactions, so what was sealed before cannot be opened any more.
+#[test]
+#[cfg(target_os = "linux")]
+fn without_its_marker_a_home_burns_its_receive_keys() {
+    let scratch = Scratch::new("marker");
+    let first = start(&scratch.home());
+    let [opened, under_way] = [first.seal("opened"), first.seal("under way")];
+    first.open(&opened).unwrap();
+    drop(first);
+    fs::remove_file(marker(&scratch.home())).unwrap();
+    let second = start(&scratch.home());
+    assert!([&opened, &under_way].iter().all(|envelope| second.open(envelope).err() == Some(OpenError::UnknownKey)));
+    assert_eq!(second.open(&second.seal("anew")).unwrap().body(), b"anew");
+}
+
+/// A marker that says another number of transactions, or nothing a marker says.
+#[test]
+#[cfg(target_os = "linux")]
+fn with_a_marker_that_does_not_fit_a_home_burns_its_receive_keys() {
+    let scratch = Scratch::new("marker-wrong");
+    for wrong in [|whole: &[u8]| [&whole[..23], &[whole[23] + 1]].concat(), |whole: &[u8]| whole[..20].to_vec(), |_: &[u8]| vec![7; 24]] {
+        let first = start(&scratch.home());
+        let under_way = first.seal("under way");
+        first.open(&first.seal("x")).unwrap();
+        drop(first);
+        let path = marker(&scratch.home());
+        fs::write(&path, wrong(&fs::read(&path).unwrap())).unwrap();
+        assert_eq!(start(&scratch.home()).open(&under_way).err(), Some(OpenError::UnknownKey));
+    }
+}
+
+/// Some systems empty volatile storage when a user logs out, while that user's processes go on: they and those that start later agree again.
+#[test]
+#[cfg(target_os = "linux")]
+fn processes_agree_again_after_their_marker_was_removed() {
+    let scratch = Scratch::new("marker-removed");
+    let first = start(&scratch.home());
+    first.open(&first.seal("x")).unwrap();
+    fs::remove_file(marker(&scratch.home())).unwrap();
+    let second = start(&scratch.home());
+    for pair in [&first, &second, &first, &second] {
+        let _one_burned_the_others = pair.open(&pair.seal("y"));
+    }
+    for pair in [&first, &second, &first, &second] {
+        assert_eq!(pair.open(&pair.seal("z")).unwrap().body(), b"z");
+    }
+}
+
 // Damage.
 
 const FILES: [&str; 6] = ["root.pem", "node.pem", "agents/a.pem", "roster.cbor", "store.key", "store.db"];

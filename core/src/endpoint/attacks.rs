@@ -345,3 +345,26 @@ fn a_lane_named_by_somebody_else() -> Outcome {
     assert_eq!(hosts.seal("next")?.0.form(), Form::Opening);
     Ok(())
 }
+
+/// A home whose processes follow a roster that revokes a key: none of them, and no later one, goes back behind it.
+#[cfg(feature = "home")]
+#[test]
+fn a_roster_rolled_back_in_a_home() -> Outcome {
+    let folder = std::env::temp_dir().join(format!("sealwire-roster-{}", std::process::id()));
+    let start = || Endpoint::builder().clock(clock()).home_or_init(folder.join("home"), "local").map(|(endpoint, _)| endpoint);
+    let (first, second) = (start()?, start()?);
+    let Authority::Root(root) = &first.authority else { return Err("a home has its root".into()) };
+    let old = first.roster();
+    let revoked = vec![Thumbprint::from_bytes([7; 32])];
+    let next = root.sign_roster(Some(&old), RosterClaims { revoked: revoked.clone(), ..old.claims().clone() }, NOW);
+    first.follow(next.as_bytes())?;
+
+    let of_second = root.sign_roster(Some(&old), old.claims().clone(), NOW);
+    assert_eq!(second.follow(of_second.as_bytes()).err(), Some(OpenError::RosterConflict { offered: 2, known: 2 }), "another process");
+    assert_eq!(start()?.roster().claims().revoked, revoked, "a restart");
+    std::fs::write(folder.join("home/roster.cbor"), old.as_bytes())?;
+    second.maintain()?;
+    assert_eq!(start()?.roster().claims().revoked, revoked, "an older file under a running process");
+    std::fs::remove_dir_all(folder)?;
+    Ok(())
+}

@@ -66,6 +66,10 @@ impl Store for ReadingStore {
         Ok(None)
     }
 
+    fn kept_roster(&mut self) -> Result<Option<Vec<u8>>, StoreFailed> {
+        Ok(None)
+    }
+
     fn keep_roster(&mut self, _: &Roster) -> Result<(), StoreFailed> {
         self.refuse()
     }

@@ -171,6 +171,11 @@ impl Store for HomeStore {
         found.map_err(|error| self.failed(&error))
     }
 
+    fn kept_roster(&mut self) -> Result<Option<Vec<u8>>, StoreFailed> {
+        let path = self.home.join(ROSTER);
+        std::fs::read(&path).map(Some).map_err(|error| files::fail("read", &path, &error))
+    }
+
     fn keep_roster(&mut self, roster: &Roster) -> Result<(), StoreFailed> {
         files::replace(&self.home.join(ROSTER), roster.as_bytes())
     }

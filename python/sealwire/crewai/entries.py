@@ -16,8 +16,9 @@ from typing import Any, Protocol
 from sealwire.crewai import swap
 from sealwire.crewai.kickoff import akickoff_sealed, kickoff_sealed, note_stream, take_note
 from sealwire.crewai.patch import wrap
-from sealwire.crewai.release import Agent, Crew, require
+from sealwire.crewai.release import Agent, Crew, LiteAgent, require
 from sealwire.crewai.run import current_run
+from sealwire.exceptions import NotSealed
 
 __all__ = ["Coverer", "close", "open", "watch"]
 
@@ -70,6 +71,8 @@ def watch() -> None:
         wrap(Agent, name, functools.partial(_agent_entry, name))
     for name in ("aexecute_task", "kickoff_async"):
         wrap(Agent, name, functools.partial(_agent_async_entry, name))
+    if LiteAgent is not None:
+        wrap(LiteAgent, "kickoff", _refusing_entry)
 
 
 def _cover(crew_or_agent: Any) -> None:
@@ -137,6 +140,21 @@ def _agent_async_entry(name: str, original: Any) -> Any:
     async def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         method = _sealed_now(self, name)
         return await (original(self, *args, **kwargs) if method is None else method(*args, **kwargs))
+
+    return entry
+
+
+def _refusing_entry(original: Any) -> Any:
+    """A ``LiteAgent`` is no agent a crew could hold, and CrewAI is giving it up: it cannot be sealed."""
+
+    def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        run = current_run()
+        if run is None and not _blocks:
+            return original(self, *args, **kwargs)
+        error = NotSealed("a LiteAgent cannot be sealed: use an Agent")
+        if run is not None:
+            run.refuse(error)
+        raise error
 
     return entry
 

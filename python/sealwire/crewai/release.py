@@ -7,6 +7,7 @@ is missing, that is an error here, before anything could run unsealed.
 from __future__ import annotations
 
 from importlib import metadata
+from typing import Any
 
 from sealwire.exceptions import UnsupportedCrewAI
 
@@ -22,6 +23,7 @@ __all__ = [
     "BaseAgent",
     "ConditionalTask",
     "Crew",
+    "LiteAgent",
     "Task",
     "coworker_tools",
     "divider",
@@ -47,6 +49,12 @@ try:
     from crewai.utilities import formatter
 except ImportError:
     formatter = None  # type: ignore[assignment]
+
+LiteAgent: Any
+try:
+    from crewai.lite_agent import LiteAgent
+except ImportError:
+    LiteAgent = None
 
 #: What CrewAI puts between outputs. Only a hint: a context that is not joined
 #: this way is signed as a whole.

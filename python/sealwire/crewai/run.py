@@ -31,7 +31,6 @@ __all__ = [
     "Run",
     "carried",
     "current_run",
-    "detached",
     "hear",
     "inherited_labels",
     "speaker",
@@ -207,12 +206,3 @@ def carried(function: Callable[..., Any]) -> Callable[..., Any]:
             _here.reset(token)
 
     return call
-
-
-def detached(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call `function` as a part of no run."""
-    token = _here.set(_NOWHERE)
-    try:
-        return function(*args, **kwargs)
-    finally:
-        _here.reset(token)

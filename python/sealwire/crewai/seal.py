@@ -136,6 +136,7 @@ class Seal:
         self.post = outer.post if outer else post_for(options.transport or MemoryTransport())
         self.log = outer.log if outer else Log()
         self.names = Names(orchestrator, options.names)
+        self._addresses: dict[str, str] = {}
         self.orchestrator = self.endpoint.host(self.names.orchestrator)
 
     @property
@@ -166,7 +167,11 @@ class Seal:
 
     def address_of(self, agent: Any) -> str:
         """The address of `agent`, which gets an identity if it has none yet."""
-        return self.endpoint.host(self.names.of(agent))
+        name = self.names.of(agent)
+        address = self._addresses.get(name)
+        if address is None:
+            address = self._addresses[name] = self.endpoint.host(name)
+        return address
 
     def cover(self, crew_or_agent: Any) -> None:
         """Seal a crew and all its agents, or one agent."""

@@ -12,11 +12,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import thread as futures
 from contextvars import Context
 from typing import Any
 
 from sealwire.crewai.patch import wrap
-from sealwire.crewai.run import carried, current_run, detached
+from sealwire.crewai.run import carried, current_run
 
 __all__ = ["watch"]
 
@@ -29,7 +30,7 @@ def watch() -> None:
 
 def _carrying_start(start: Any) -> Any:
     def carrying_start(self: Any) -> None:
-        if current_run() is not None:
+        if current_run() is not None and not _is_worker(self):
             self.run = carried(self.run)
         start(self)
 
@@ -38,12 +39,16 @@ def _carrying_start(start: Any) -> Any:
 
 def _carrying_submit(submit: Any) -> Any:
     def carrying_submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        if current_run() is None:
+        if _has_context(fn) or current_run() is None:
             return submit(self, fn, *args, **kwargs)
-        # A worker that starts now outlives the run, so it must not carry it.
-        return detached(submit, self, fn if _has_context(fn) else carried(fn), *args, **kwargs)
+        return submit(self, carried(fn), *args, **kwargs)
 
     return carrying_submit
+
+
+def _is_worker(thread: threading.Thread) -> bool:
+    """Whether it is one of an executor's own threads: it outlives the run and works for others, so it must not carry it."""
+    return getattr(thread, "_target", None) is futures._worker
 
 
 def _has_context(function: Callable[..., Any]) -> bool:
