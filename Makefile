@@ -97,7 +97,7 @@ $(VENV)/tools: $(VENV)/installed tests/requirements.txt
 # The wheel is built once, for $(VENV); the stable ABI lets any CPython from 3.10 on use it.
 $(OLDEST)/installed: $(VENV)/tools
 	$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(OLDEST)
-	$(VENV)/bin/uv pip install --quiet --python $(OLDEST)/bin/python -r tests/requirements.txt 'crewai==$(CREWAI_OLDEST)'
+	$(VENV)/bin/uv pip install --quiet --python $(OLDEST)/bin/python -r tests/requirements.txt 'crewai[a2a]==$(CREWAI_OLDEST)'
 	$(VENV)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --reinstall-package sealwire ./python
 	touch $@
 

@@ -133,3 +133,90 @@ impl core::fmt::Debug for MemoryDelivery {
         write!(f, "MemoryDelivery({} bytes)", self.bytes().len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::{pin::pin, task::Context};
+    use std::{sync::Arc, task::Wake, thread};
+
+    use super::*;
+    use crate::{Draft, Endpoint};
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    struct Unpark(thread::Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    /// Waits for a future on this thread: no runtime is needed.
+    fn wait<F: Future>(future: F) -> F::Output {
+        let mut future = pin!(future);
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        loop {
+            match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(output) => return output,
+                Poll::Pending => thread::park(),
+            }
+        }
+    }
+
+    fn envelopes(count: usize) -> Result<(Address, Vec<Envelope>), Box<dyn std::error::Error>> {
+        let endpoint = Endpoint::builder().in_memory("local")?;
+        let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
+        let seal = |_| endpoint.seal(&a, &b, &Draft::new("task", "x")).map(|sealed| sealed.envelope);
+        let sealed = (0..count).map(seal).collect::<Result<_, _>>()?;
+        Ok((b, sealed))
+    }
+
+    #[test]
+    fn envelopes_come_in_order_and_once() -> Outcome {
+        let (transport, (to, sent)) = (Memory::new(), envelopes(3)?);
+        for envelope in &sent {
+            wait(transport.send(&to, envelope.clone()))?;
+        }
+        transport.close();
+        for envelope in &sent {
+            let delivery = wait(transport.receive(&to))?;
+            assert_eq!(delivery.bytes(), envelope.as_bytes());
+            wait(delivery.acknowledge())?;
+        }
+        assert_eq!(wait(transport.receive(&to)).err(), Some(TransportError::Closed));
+        assert_eq!(wait(transport.send(&to, sent[0].clone())), Err(TransportError::Closed));
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_not_acknowledged_comes_again_first() -> Outcome {
+        let (transport, (to, sent)) = (Memory::new(), envelopes(2)?);
+        for envelope in &sent {
+            wait(transport.send(&to, envelope.clone()))?;
+        }
+        drop(wait(transport.receive(&to))?);
+        assert_eq!(wait(transport.receive(&to))?.bytes(), sent[0].as_bytes());
+        Ok(())
+    }
+
+    #[test]
+    fn a_reader_that_waits_is_woken() -> Outcome {
+        let (transport, (to, sent)) = (Memory::new(), envelopes(1)?);
+        let (other, reader) = (transport.clone(), to.clone());
+        let waiting = thread::spawn(move || wait(other.receive(&reader)).map(|delivery| delivery.bytes().to_vec()));
+        wait(transport.send(&to, sent[0].clone()))?;
+        assert_eq!(waiting.join().map_err(|_| "the reader panicked")??, sent[0].as_bytes());
+        Ok(())
+    }
+
+    #[test]
+    fn a_reader_that_has_stopped_stops_its_senders() -> Outcome {
+        let (transport, (to, sent)) = (Memory::new(), envelopes(1)?);
+        for _ in 0..MAX_QUEUED {
+            wait(transport.send(&to, sent[0].clone()))?;
+        }
+        assert_eq!(wait(transport.send(&to, sent[0].clone())), Err(TransportError::Full { limit: MAX_QUEUED }));
+        Ok(())
+    }
+}
