@@ -136,7 +136,8 @@ fn what_is_no_text_is_summed_up_and_commands_no_terminal() -> Outcome {
     place.write("binary", crew.seal(vec![0xff; 100])?.envelope.as_bytes())?;
     let said = place.run(&["show", "binary"])?;
     assert!(said.out.contains("body, 100 bytes, not printable text"), "{}", said.out);
-    assert_eq!(said.out.matches("ff").count(), 64);
+    let (_, body) = said.out.split_once("not printable text").ok_or("no body")?;
+    assert_eq!(body.matches("ff").count(), 64);
     assert_eq!(json(&place.run(&["show", "--json", "binary"])?)?["message"]["body"]["hex"], "ff".repeat(100));
     place.write("escape", crew.seal("\x1b]0;owned\x07")?.envelope.as_bytes())?;
     let said = place.run(&["show", "escape"])?;
