@@ -34,6 +34,7 @@ lint: $(VENV)/tools
 	cmp LICENSE-APACHE python/LICENSE-APACHE && cmp LICENSE-MIT python/LICENSE-MIT
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p sealwire --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	cd python && ../$(VENV)/bin/ruff check . ../tests
 	cd python && ../$(VENV)/bin/ruff format --check . ../tests
@@ -43,7 +44,6 @@ lint: $(VENV)/tools
 .PHONY: test-rust
 test-rust: check-rust
 	cargo test --workspace --locked
-	cargo check -p sealwire --no-default-features --locked
 
 .PHONY: test-python
 test-python: $(VENV)/tools

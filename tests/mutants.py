@@ -66,6 +66,7 @@ CBOR = "core/src/cbor.rs"
 CERTIFICATE = "core/src/certificate.rs"
 ENVELOPE = "core/src/envelope.rs"
 ENDPOINT = "core/src/endpoint.rs"
+UPKEEP = "core/src/endpoint/upkeep.rs"
 JOURNAL = "core/src/journal.rs"
 KEY = "core/src/key.rs"
 LANE = "core/src/lane.rs"
@@ -421,7 +422,7 @@ MUTANTS = (
         "clock jump of days",
         "attacks clock::a_jump_of_days_ends_nothing_for_good",
         "what was made in the future is kept",
-        (Edit(ENDPOINT, " && made.saturating_sub(now) <= CLOCK_TOLERANCE\n", "\n"),),
+        (Edit(UPKEEP, " && made.saturating_sub(now) <= CLOCK_TOLERANCE\n", "\n"),),
     ),
     Mutant("expired certificate", "attacks clock::an_expired_certificate", "certificates never end", (CERTIFICATES_NEVER_END,)),
     Mutant(

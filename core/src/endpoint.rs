@@ -3,224 +3,35 @@
 use core::{cmp::Ordering as Order, fmt};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
 };
 
 use crate::{
-    address::{Address, InvalidName, check_name},
-    audit::{Audit, NoLog},
-    certificate::{Certificate, CertificateRequest},
-    domain::{Authority, Domain, Root},
-    entropy::{Clock, Entropy, System, random},
-    error::{EntropyFailed, OpenError, StoreFailed},
-    journal::{HeldKey, MemoryStore, RECEIVE_KEY_KEPT, Store},
-    key::{LaneId, ReceiveKey, ReceiveKeyId, SigningKey, Thumbprint, VerifyingKey},
+    address::Address,
+    audit::Audit,
+    certificate::Certificate,
+    domain::{Authority, Domain},
+    entropy::{Clock, Entropy, random},
+    error::{EntropyFailed, OpenError},
+    journal::Store,
+    key::{LaneId, ReceiveKey, ReceiveKeyId, SigningKey, Thumbprint},
     lane::Lanes,
-    limits::{CERTIFICATE_RENEWAL, CLOCK_TOLERANCE, MAX_PEERS},
-    policy::{AllowAuthentic, Policy},
-    roster::{Roster, RosterClaims, RosterNode},
+    limits::MAX_PEERS,
+    policy::Policy,
+    roster::Roster,
     secret::Secret,
 };
 
+mod builder;
 mod inspecting;
 mod opening;
 mod sealing;
+mod upkeep;
 
+pub use builder::{Builder, EndpointError, NodeKey};
 pub use inspecting::Inspected;
 #[cfg(feature = "home")]
 pub use inspecting::Inspector;
-
-/// Seconds between two rounds of upkeep: renewing certificates, erasing receive keys, forgetting lanes.
-const UPKEEP_EVERY: u64 = 60;
-
-/// A node's name and key: what the root lists, and what certifies agents.
-#[derive(Debug)]
-pub struct NodeKey {
-    pub(crate) name: String,
-    pub(crate) key: SigningKey,
-}
-
-impl NodeKey {
-    /// A new node.
-    ///
-    /// # Errors
-    /// If `name` cannot be a node's name, or the system gives no random bytes.
-    pub fn generate(name: &str) -> Result<Self, EndpointError> {
-        Self::generate_from(name, &System)
-    }
-
-    fn generate_from(name: &str, entropy: &dyn Entropy) -> Result<Self, EndpointError> {
-        check_name(name)?;
-        Ok(Self { name: name.into(), key: SigningKey::generate(entropy)? })
-    }
-
-    /// The node as a roster lists it, allowed to host every name.
-    ///
-    /// # Errors
-    /// Never for a node made by [`NodeKey::generate`].
-    pub fn listed(&self) -> Result<RosterNode, InvalidName> {
-        RosterNode::new(&self.name, *self.key.verifying_key())
-    }
-}
-
-/// Why an endpoint or an agent of it could not be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EndpointError {
-    /// A name is not of its form.
-    Invalid(InvalidName),
-    /// The roster does not list the node, or not with this key.
-    NotListed {
-        /// The node.
-        node: String,
-    },
-    /// The roster does not let this node host that agent.
-    NotAllowed(Address),
-    /// The roster or a certificate was refused.
-    Refused(OpenError),
-    /// The home could not be made, read or written.
-    Store(StoreFailed),
-    /// The source of randomness failed.
-    Entropy(EntropyFailed),
-}
-
-impl fmt::Display for EndpointError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Invalid(invalid) => write!(f, "{invalid}"),
-            Self::NotListed { node } => write!(f, "the roster does not list node `{node}` with this key"),
-            Self::NotAllowed(address) => write!(f, "the roster does not let this node host `{address}`, or revokes its key"),
-            Self::Refused(error) => write!(f, "{error}"),
-            Self::Store(error) => write!(f, "{error}"),
-            Self::Entropy(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-impl std::error::Error for EndpointError {}
-
-macro_rules! endpoint_error_from {
-    ($($source:ty => $variant:ident),* $(,)?) => {
-        $(impl From<$source> for EndpointError {
-            fn from(error: $source) -> Self {
-                Self::$variant(error)
-            }
-        })*
-    };
-}
-
-endpoint_error_from!(InvalidName => Invalid, OpenError => Refused, StoreFailed => Store, EntropyFailed => Entropy);
-
-/// How an [`Endpoint`] is made.
-pub struct Builder {
-    policy: Box<dyn Policy>,
-    audit: Box<dyn Audit>,
-    clock: Box<dyn Clock>,
-    entropy: Box<dyn Entropy>,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self { policy: Box::new(AllowAuthentic), audit: Box::new(NoLog), clock: Box::new(System), entropy: Box::new(System) }
-    }
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Builder")
-    }
-}
-
-impl Builder {
-    /// Asks `policy` about each message, on the way out and on the way in.
-    #[must_use]
-    pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
-        self.policy = Box::new(policy);
-        self
-    }
-
-    /// Records each decision; what cannot be recorded is not released.
-    #[must_use]
-    pub fn audit(mut self, audit: impl Audit + 'static) -> Self {
-        self.audit = Box::new(audit);
-        self
-    }
-
-    /// Takes the time from `clock`.
-    #[must_use]
-    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Box::new(clock);
-        self
-    }
-
-    /// Takes random bytes from `entropy`.
-    #[must_use]
-    pub fn entropy(mut self, entropy: impl Entropy + 'static) -> Self {
-        self.entropy = Box::new(entropy);
-        self
-    }
-
-    /// An endpoint that keeps everything in memory, in a domain of its own with one node.
-    ///
-    /// # Errors
-    /// If `node` cannot be a node's name, or there are no random bytes.
-    pub fn in_memory(self, node: &str) -> Result<Endpoint, EndpointError> {
-        let root = Root::generate_from(&*self.entropy)?;
-        let node = NodeKey::generate_from(node, &*self.entropy)?;
-        let claims = RosterClaims { nodes: vec![node.listed()?], revoked: Vec::new() };
-        let roster = root.sign_roster(None, claims, self.clock.now());
-        let hedge = Secret::try_init_with(|key| self.entropy.fill(key))?;
-        self.with_store(node, Authority::Root(root), roster, hedge, Box::new(MemoryStore::default()))
-    }
-
-    /// An endpoint without a home, in an existing domain.
-    ///
-    /// # Errors
-    /// If the roster is not of that root, has expired, or does not list the node with its key.
-    pub fn member(self, node: NodeKey, root: VerifyingKey, roster: Roster) -> Result<Endpoint, EndpointError> {
-        let hedge = Secret::try_init_with(|key| self.entropy.fill(key))?;
-        self.with_store(node, Authority::Key(root), roster, hedge, Box::new(MemoryStore::default()))
-    }
-
-    pub(crate) fn with_store(
-        self,
-        node: NodeKey,
-        authority: Authority,
-        roster: Roster,
-        hedge: Secret<32>,
-        store: Box<dyn Store>,
-    ) -> Result<Endpoint, EndpointError> {
-        let roster = Arc::new(Roster::verify(roster.as_bytes(), authority.verifying_key(), self.clock.now())?);
-        let listed = roster.node(&node.name).is_some_and(|listed| listed.key == *node.key.verifying_key());
-        if !listed {
-            return Err(EndpointError::NotListed { node: node.name });
-        }
-        let state = State {
-            roster,
-            life: 0,
-            agents: HashMap::new(),
-            readers: HashMap::new(),
-            peers: HashMap::new(),
-            verified: HashMap::new(),
-            lanes: Lanes::default(),
-        };
-        let Self { policy, audit, clock, entropy } = self;
-        let process = AtomicU32::new(std::process::id());
-        let (state, store, upkeep) = (Mutex::new(state), Mutex::new(store), Mutex::new(0));
-        let domain = Domain::of(authority.verifying_key());
-        Ok(Endpoint { domain, authority, node, hedge, policy, audit, clock, entropy, state, store, process, upkeep })
-    }
-
-    #[cfg(feature = "home")]
-    pub(crate) fn now(&self) -> u64 {
-        self.clock.now()
-    }
-
-    #[cfg(feature = "home")]
-    pub(crate) fn entropy_source(&self) -> &dyn Entropy {
-        &*self.entropy
-    }
-}
 
 /// Hosts agents, seals what they write and opens what is sealed for them. One for each process; shared by its threads.
 ///
@@ -414,114 +225,6 @@ impl Endpoint {
         state.lanes.drop_where(|key| roster.is_revoked(key), |_| false);
     }
 
-    /// Makes the agent's certificate, with a receive key that is young enough or new.
-    fn certify(&self, address: &Address, key: Arc<SigningKey>, now: u64) -> Result<(), EndpointError> {
-        let thumbprint = key.verifying_key().thumbprint();
-        let life = self.state().life;
-        let reader = |key, made| Arc::new(Reader { agent: address.clone(), thumbprint, key, made, life });
-        let mut held = self.store().receive_keys(address.name(), now)?;
-        if !held.first().is_some_and(|newest| is_young(newest.created, now)) {
-            let new = HeldKey { key: ReceiveKey::generate(&*self.entropy)?, created: now };
-            held = self.store().add_receive_key(address.name(), new, held)?;
-        }
-        let readers: Vec<_> = held.into_iter().map(|held| reader(held.key, held.created)).collect();
-        let Some(newest) = readers.first().cloned() else { return Ok(()) };
-        let request = CertificateRequest::sign(&self.domain, &key, address, newest.key.public(), newest.made, now);
-        let certificate = Arc::new(request.certify(&self.domain, &self.node.key, now)?);
-        certificate.check_now(&self.current_roster(), now).map_err(|error| match error {
-            OpenError::Revoked => EndpointError::NotAllowed(address.clone()),
-            other => other.into(),
-        })?;
-        let mut state = self.state();
-        if state.life != life {
-            // The keys were burned meanwhile: no certificate may name one of them.
-            drop(state);
-            return self.certify(address, key, now);
-        }
-        state.readers.extend(readers.into_iter().map(|reader| (reader.key.public().id(), reader)));
-        state.know(&certificate);
-        let agent = Agent { key, thumbprint, certificate, receive_key_made: newest.made };
-        state.agents.insert(address.clone(), Arc::new(agent));
-        Ok(())
-    }
-
-    /// What must be so before anything is sealed or opened: this process is the one the keys belong to, and upkeep was done lately.
-    fn keep_current(&self, now: u64) -> Result<(), EndpointError> {
-        self.check_process()?;
-        let due = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner).abs_diff(now) >= UPKEEP_EVERY;
-        if due { self.keep_up(now) } else { Ok(()) }
-    }
-
-    fn keep_up(&self, now: u64) -> Result<(), EndpointError> {
-        let mut done = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
-        // What fails is tried again a minute later, not with each message.
-        *done = now;
-        let roster = self.join_roster().map_err(EndpointError::Refused).and_then(|()| self.renew_roster(now));
-        let agents = self.due(now).into_iter().map(|(address, key)| self.certify(&address, key, now));
-        let agents = agents.fold(Ok(()), Result::and);
-        let mut guard = self.state();
-        let state = &mut *guard;
-        state.readers.retain(|_, reader| now.saturating_sub(reader.made) < RECEIVE_KEY_KEPT);
-        let readers = &state.readers;
-        state.lanes.drop_where(|_| false, |id| !readers.contains_key(id));
-        state.lanes.purge(now);
-        roster.and(agents)
-    }
-
-    fn renew_roster(&self, now: u64) -> Result<(), EndpointError> {
-        let Authority::Root(root) = &self.authority else { return Ok(()) };
-        let next = root.renew(&self.current_roster(), now);
-        next.map_or(Ok(()), |next| self.take_roster(next).map_err(EndpointError::Refused))
-    }
-
-    /// The hosted agents whose certificate or receive key is to be renewed.
-    fn due(&self, now: u64) -> Vec<(Address, Arc<SigningKey>)> {
-        let is_due = |agent: &Agent| !is_young(agent.certificate.issued(), now) || !is_young(agent.receive_key_made, now);
-        let state = self.state();
-        state.agents.iter().filter(|(_, agent)| is_due(agent)).map(|(address, agent)| (address.clone(), Arc::clone(&agent.key))).collect()
-    }
-
-    /// Ends the life of the receive keys here and, by `in_store`, in the store; then certifies the agents anew.
-    ///
-    /// Lanes and keys in memory go first, and under the store's lock: a message that was decrypted with one of them, or a key that was read
-    /// from the store, finds that its life has ended ([`Endpoint::insert`], [`Endpoint::certify`]).
-    fn begin_life(&self, in_store: impl FnOnce(&mut dyn Store) -> Result<(), StoreFailed>) -> Result<(), EndpointError> {
-        {
-            let mut store = self.store();
-            self.end_life();
-            in_store(&mut **store)?;
-        }
-        let now = self.clock.now();
-        self.due(now).into_iter().map(|(address, key)| self.certify(&address, key, now)).fold(Ok(()), Result::and)
-    }
-
-    fn end_life(&self) {
-        let mut state = self.state();
-        state.life += 1;
-        state.readers.clear();
-        state.lanes = Lanes::default();
-        for agent in state.agents.values_mut() {
-            let Agent { key, thumbprint, certificate, .. } = &**agent;
-            let (key, certificate) = (Arc::clone(key), Arc::clone(certificate));
-            // Made in 1970: due, should certifying it fail.
-            *agent = Arc::new(Agent { key, thumbprint: *thumbprint, certificate, receive_key_made: 0 });
-        }
-    }
-
-    /// A child made by fork shares memory that its parent goes on using: lanes and receive keys must not live twice.
-    fn check_process(&self) -> Result<(), EndpointError> {
-        let process = std::process::id();
-        if self.process.load(Ordering::Acquire) == process {
-            return Ok(());
-        }
-        let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.process.load(Ordering::Acquire) != process {
-            self.begin_life(|store| store.after_fork())?;
-            self.process.store(process, Ordering::Release);
-        }
-        Ok(())
-    }
-
     fn random<const N: usize>(&self) -> Result<[u8; N], EntropyFailed> {
         random(&*self.entropy)
     }
@@ -567,11 +270,6 @@ impl State {
     fn clearances_of(&self, address: &Address) -> Vec<String> {
         self.roster.node(address.node()).map(|node| node.clearances.clone()).unwrap_or_default()
     }
-}
-
-/// Whether something made at `made` need not be renewed yet. What was made in the future, as the clock stands now, must be.
-fn is_young(made: u64, now: u64) -> bool {
-    now.saturating_sub(made) < CERTIFICATE_RENEWAL && made.saturating_sub(now) <= CLOCK_TOLERANCE
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@
 
 use super::*;
 use crate::{
-    Claims, Draft, Envelope, Form, Header, Message,
+    Claims, Draft, Envelope, Form, Header, Message, Root, RosterClaims,
     certificate::CertificateRequest,
+    entropy::System,
     envelope::{Blinded, Plaintext, Route, Signed, assemble},
     header::Acknowledged,
     key::ReceiveKeyPublic,
-    limits::CERTIFICATE_LIFETIME,
+    limits::{CERTIFICATE_LIFETIME, CLOCK_TOLERANCE},
     schedule::{Hedge, LaneSecret, encapsulate, external_aad},
     sign1::sig_structure,
 };

@@ -5,8 +5,10 @@ use std::sync::{
 
 use super::*;
 use crate::{
-    Claims, Clock, Decision, Direction, Draft, Entry, Envelope, Form, Message, MessageRef, OpenError, Request, SealError, Verdict,
-    limits::{CLOCK_TOLERANCE, LANE_LIFETIME, MAX_ENVELOPE, REQUEST_LIFETIME},
+    Claims, Clock, Decision, Direction, Draft, Entry, Envelope, Form, Message, MessageRef, OpenError, Request, Root, RosterClaims,
+    SealError, Verdict,
+    journal::RECEIVE_KEY_KEPT,
+    limits::{CERTIFICATE_RENEWAL, CLOCK_TOLERANCE, LANE_LIFETIME, MAX_ENVELOPE, REQUEST_LIFETIME},
 };
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;

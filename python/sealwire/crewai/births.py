@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sealwire.crewai.entries import watch_class
 from sealwire.crewai.patch import wrap
 from sealwire.crewai.release import BaseAgent
 from sealwire.crewai.run import current_run
@@ -22,6 +23,7 @@ def watch() -> None:
 
 def _sealing(make: Any) -> Any:
     def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        watch_class(type(self))
         make(self, *args, **kwargs)
         run = current_run()
         if run is not None:

@@ -44,8 +44,12 @@ class SharedEndpoint:
         self.endpoint = Endpoint(home, policy=self._book.allows, audit=self._book.record)
 
     def register(self, thread: bytes, rules: Rules) -> None:
-        """Let `rules` decide about the messages of `thread`."""
+        """Let `rules` decide about the messages of `thread`, a kickoff that begins."""
         self._book.add(thread, rules)
+
+    def retire(self, thread: bytes) -> None:
+        """The kickoff has ended."""
+        self._book.end(thread)
 
 
 class _RuleBook:
@@ -56,17 +60,24 @@ class _RuleBook:
     """
 
     def __init__(self) -> None:
-        self._rules: OrderedDict[bytes, Rules] = OrderedDict()
+        self._under_way: dict[bytes, Rules] = {}
+        self._ended: OrderedDict[bytes, Rules] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, thread: bytes, rules: Rules) -> None:
         with self._lock:
-            self._rules[thread] = rules
-            while len(self._rules) > _REMEMBERED:
-                self._rules.popitem(last=False)
+            self._ended.pop(thread, None)
+            self._under_way[thread] = rules
+
+    def end(self, thread: bytes) -> None:
+        with self._lock:
+            self._ended[thread] = self._under_way.pop(thread)
+            while len(self._ended) > _REMEMBERED:
+                self._ended.popitem(last=False)
 
     def allows(self, request: Request) -> object:
-        rules = self._rules.get(request.header.thread)
+        with self._lock:
+            rules = self._rules_of(request.header.thread)
         if rules is None:
             return "its thread is not a kickoff of this process"
         return True if rules.policy is None else rules.policy(request)
@@ -76,12 +87,15 @@ class _RuleBook:
             audit(entry)
 
     def _audits(self, entry: Entry) -> list[Callable[[Entry], Any]]:
-        """The audit of the entry's thread; all of them when nobody can tell whose it is."""
+        """The audit of the entry's thread; when nobody can tell whose it is, those of all kickoffs under way."""
         with self._lock:
-            own = self._rules.get(entry.header.thread) if entry.header is not None else None
-            concerned = [own] if own is not None else list(self._rules.values())
+            own = self._rules_of(entry.header.thread) if entry.header is not None else None
+            concerned = [own] if own is not None else list((self._under_way or self._ended).values())
         unique = {id(rules.audit): rules.audit for rules in concerned if rules.audit is not None}
         return list(unique.values())
+
+    def _rules_of(self, thread: bytes) -> Rules | None:
+        return self._under_way.get(thread) or self._ended.get(thread)
 
 
 def endpoint_for(home: str | os.PathLike[str] | None) -> SharedEndpoint:

@@ -11,16 +11,18 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from sealwire.crewai import swap
 from sealwire.crewai.kickoff import akickoff_sealed, kickoff_sealed, note_stream, take_note
 from sealwire.crewai.patch import wrap
-from sealwire.crewai.release import Agent, Crew, LiteAgent, require
+from sealwire.crewai.release import Agent, BaseAgent, Crew, LiteAgent, require
 from sealwire.crewai.run import current_run
 from sealwire.exceptions import NotSealed
 
-__all__ = ["Coverer", "close", "open", "watch"]
+__all__ = ["Coverer", "close", "open", "watch", "watch_class"]
 
 
 class Coverer(Protocol):
@@ -41,20 +43,28 @@ _ROUNDABOUT = (
     "test",
 )
 
+#: How an agent is called. Classes of agents may have ways of their own.
+_AGENT_ENTRIES = ("execute_task", "aexecute_task", "kickoff", "kickoff_async", "akickoff")
+
 _blocks: list[Coverer] = []
 _lock = threading.Lock()
+
+#: The blocks around this code; code of another block must not fall under these.
+_blocks_here: ContextVar[tuple[Coverer, ...]] = ContextVar("sealwire_blocks", default=())
 
 
 def open(block: Coverer) -> None:
     """Let `block` seal what starts, in all threads, until it is closed."""
     with _lock:
         _blocks.append(block)
+    _blocks_here.set((*_blocks_here.get(), block))
 
 
 def close(block: Coverer) -> None:
     """End what :func:`open` began."""
     with _lock:
         _blocks.remove(block)
+    _blocks_here.set(tuple(each for each in _blocks_here.get() if each is not block))
 
 
 def watch() -> None:
@@ -67,16 +77,35 @@ def watch() -> None:
     for name in _ROUNDABOUT:
         if hasattr(Crew, name):
             wrap(Crew, name, functools.partial(_roundabout_entry, name))
-    for name in ("execute_task", "kickoff"):
-        wrap(Agent, name, functools.partial(_agent_entry, name))
-    for name in ("aexecute_task", "kickoff_async"):
-        wrap(Agent, name, functools.partial(_agent_async_entry, name))
+    for cls in _subclasses(BaseAgent):
+        watch_class(cls)
     if LiteAgent is not None:
         wrap(LiteAgent, "kickoff", _refusing_entry)
 
 
+def watch_class(cls: type) -> None:
+    """Wrap the methods that a class of agents, such as `Agent`, defines itself."""
+    for name in _AGENT_ENTRIES:
+        own = vars(cls).get(name)
+        if inspect.isfunction(own):
+            entry = _agent_async_entry if inspect.iscoroutinefunction(own) else _agent_entry
+            wrap(cls, name, functools.partial(entry, name))
+
+
+def _subclasses(cls: type) -> Iterator[type]:
+    for sub in cls.__subclasses__():
+        yield sub
+        yield from _subclasses(sub)
+
+
+def _block() -> Coverer | None:
+    """The innermost block around this code; where there is none, as in a thread, the one opened last."""
+    with _lock:
+        return next((each for each in (*reversed(_blocks_here.get()), *reversed(_blocks)) if each in _blocks), None)
+
+
 def _cover(crew_or_agent: Any) -> None:
-    """Seal what is being started, by the run it is in or by the block that was opened last."""
+    """Seal what is being started, by the run it is in or by the block it is in."""
     if swap.seal_of(crew_or_agent) is not None:
         return
     run = current_run()
@@ -84,8 +113,7 @@ def _cover(crew_or_agent: Any) -> None:
         with run.guard():
             run.seal.cover_nested(crew_or_agent)
         return
-    with _lock:
-        block = _blocks[-1] if _blocks else None
+    block = _block()
     if block is not None:
         block.cover(crew_or_agent)
 

@@ -49,11 +49,12 @@ class Run:
         self._open = 0
         self._refusal: SealwireError | None = None
         self._said: dict[int, tuple[Any, Said]] = {}
-        seal.shared.register(self.thread, seal.rules)
 
     @property
     def refusal(self) -> SealwireError | None:
-        """Why the run was stopped, or ``None``."""
+        """Why the run, or one it is a part of, was stopped, or ``None``."""
+        if self._refusal is None and self._parent is not None:
+            return self._parent.refusal
         return self._refusal
 
     @property
@@ -72,8 +73,9 @@ class Run:
 
     def check(self) -> None:
         """Raise the reason if the run was stopped."""
-        if self._refusal is not None:
-            raise self._refusal
+        refusal = self.refusal
+        if refusal is not None:
+            raise refusal
 
     def owns(self, task: Any) -> bool:
         """Whether `task` is one of the crew's own, not one that was made along the way."""
@@ -113,8 +115,9 @@ class Run:
         try:
             yield
         except Exception:
-            if self._refusal is not None:
-                raise self._refusal from None
+            refusal = self.refusal
+            if refusal is not None:
+                raise refusal from None
             raise
         finally:
             _here.reset(token)
@@ -122,8 +125,13 @@ class Run:
         self.check()
 
     def _count(self, step: int) -> None:
+        """Note that the run is entered once more, or left; its rules hold as long as it is open."""
         with self._lock:
+            if not self._open:
+                self.seal.shared.register(self.thread, self.seal.rules)
             self._open += step
+            if not self._open:
+                self.seal.shared.retire(self.thread)
 
 
 @dataclass(frozen=True)

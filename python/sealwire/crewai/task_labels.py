@@ -51,6 +51,9 @@ def _labelled(base: Any) -> Any:
         _mark(twin, labels_of(self))
         return twin
 
+    def __reduce__(self: Any) -> Any:
+        return _blank, (base,), self.__getstate__()
+
     cls = type(base)(
         base.__name__,
         (base,),
@@ -61,6 +64,12 @@ def _labelled(base: Any) -> Any:
             "_sealwire_labels": PrivateAttr(default=None),
         },
     )
-    cls.copy = copy
+    cls.copy, cls.__reduce__ = copy, __reduce__
     cls._sealwire_is_labelled = True
     return cls
+
+
+def _blank(base: Any) -> Any:
+    """An unfinished labelled task, to be filled by unpickling."""
+    cls = _labelled(base)
+    return cls.__new__(cls)
