@@ -33,8 +33,9 @@ class JsonLines:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self._fd = -1
         self._lock = threading.Lock()
+        self.path = os.fspath(path)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def __call__(self, entry: Entry) -> None:
@@ -49,6 +50,10 @@ class JsonLines:
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
 
     def __repr__(self) -> str:
         return f"JsonLines({self.path!r})"

@@ -45,8 +45,8 @@ def current_labels() -> frozenset[str]:
 
 def checked(words: Iterable[str]) -> frozenset[str]:
     """Return `words` as a set when each can stand in a header."""
-    found = frozenset(words)
+    found = tuple(words)
     for word in found:
         if not isinstance(word, str) or not _WORD.fullmatch(word):
             raise ValueError(f"{word!r} is not a label: 1 to 64 printable ASCII characters, no spaces")
-    return found
+    return frozenset(found)

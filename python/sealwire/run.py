@@ -344,7 +344,7 @@ class _Sealing:
     @property
     def is_used(self) -> bool:
         """Whether a crew, or an agent by itself, was sealed here."""
-        return self._block is not None and bool(self._block.seals)
+        return self._block is not None and self._block.is_used
 
     @property
     def is_idle(self) -> bool:
@@ -354,7 +354,7 @@ class _Sealing:
     @property
     def messages(self) -> int:
         """How many messages passed."""
-        return 0 if self._block is None else len(self._block.messages)
+        return 0 if self._block is None else self._block.count
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None) -> ModuleSpec | None:
         """A finder of modules, asked first: finds CrewAI where it is, and seals it as soon as it is loaded."""

@@ -12,6 +12,7 @@ import pytest
 
 _STORAGE = tempfile.mkdtemp(prefix="crewai-")
 atexit.register(shutil.rmtree, _STORAGE, ignore_errors=True)
+tempfile.tempdir = _STORAGE  # CrewAI leaves lock files, and pytest its folders, where temporary files go
 
 os.environ.update(
     CREWAI_DISABLE_TELEMETRY="true",
@@ -20,6 +21,7 @@ os.environ.update(
     CREWAI_TRACING_ENABLED="false",
     LITELLM_LOCAL_MODEL_COST_MAP="True",
     OTEL_SDK_DISABLED="true",
+    TMPDIR=_STORAGE,
 )
 for _name in ("MODEL", "MODEL_NAME", "OPENAI_MODEL_NAME", "OPENAI_API_KEY"):
     os.environ.pop(_name, None)

@@ -83,6 +83,14 @@ def test_when_it_cannot_write_nothing_is_released(tmp_path: Path) -> None:
         here.seal(alice, bob, b"x", kind="task")
 
 
+def test_a_file_that_nobody_writes_to_any_more_is_closed(tmp_path: Path) -> None:
+    def written_in_turn() -> int:
+        log = JsonLines(tmp_path / "audit.jsonl")
+        return log._fd
+
+    assert written_in_turn() == written_in_turn()
+
+
 def test_lines_of_many_threads_stay_whole(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     here, alice, bob = endpoint(JsonLines(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from typing import Any
 
 import pytest
@@ -69,6 +70,17 @@ def test_a_word_that_cannot_stand_in_a_header_is_no_label(word: str) -> None:
         pass
     with pytest.raises(ValueError, match="label"):
         label(task(agent("A")), word)
+
+
+@pytest.mark.parametrize("other", [agent("A"), crew_of(task(agent("A"))), "pii"])
+def test_only_a_task_can_be_labelled(other: Any) -> None:
+    with pytest.raises(TypeError, match=f"takes a task, not {type(other).__name__}"):
+        label(other, "pii")
+
+
+def test_a_list_is_not_a_label() -> None:
+    with pytest.raises(ValueError, match="not a label"), sealwire.label(["pii"]):  # type: ignore[arg-type]
+        pass
 
 
 def test_a_label_of_a_task_is_on_prompt_result_and_forwarded_result_only() -> None:
@@ -145,6 +157,13 @@ def test_labels_survive_copies_of_a_task(make: type[Task]) -> None:
     assert type(marked).__name__ == make.__name__
     assert [copy._sealwire_labels for copy in copies] == [frozenset({"pii"})] * 3
     assert marked.model_dump().keys() == make(description="x", expected_output="y", **fields).model_dump().keys()
+
+
+def test_labels_survive_a_pickle() -> None:
+    marked = label(task(None), "pii")
+    restored = pickle.loads(pickle.dumps(marked))
+    assert (type(restored), restored.description) == (type(marked), marked.description)
+    assert [restored._sealwire_labels, restored.copy([], {})._sealwire_labels] == [frozenset({"pii"})] * 2
 
 
 def test_a_replayed_output_is_forwarded_under_the_labels_of_the_block_and_its_task() -> None:

@@ -44,6 +44,7 @@ from sealwire import (
 )
 from sealwire.crewai import seal, sealed
 from sealwire.crewai.post import Post
+from sealwire.crewai.run import current_run
 
 
 def pair() -> Any:
@@ -203,6 +204,52 @@ def test_a_denial_stops_the_kickoff() -> None:
         crew.kickoff()
 
 
+def test_a_policy_that_raises_is_told_by_line_and_without_its_text() -> None:
+    def mistaken(request: Request) -> bool:
+        raise ValueError(request.reader)
+
+    crew = pair()
+    seal(crew, home=None, policy=mistaken)
+    with pytest.raises(Denied, match=r"the policy raised ValueError in line \d+ of test_crewai_refusals.py$"):
+        crew.kickoff()
+
+
+def test_a_policy_that_cannot_be_called_denies() -> None:
+    crew = pair()
+    seal(crew, home=None, policy=lambda: True)  # type: ignore[arg-type, misc]
+    with pytest.raises(Denied, match=r"the policy raised TypeError when it was called$"):
+        crew.kickoff()
+
+
+async def _later(_: object) -> bool:
+    return True
+
+
+class _Later:
+    async def __call__(self, _: object) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("option", ["policy", "audit"])
+@pytest.mark.parametrize("hook", ["rules.txt", _later, _Later()])
+def test_a_hook_that_would_decide_or_write_nothing_is_an_error_at_once(option: str, hook: object) -> None:
+    with pytest.raises(TypeError, match=f"`{option}` is an? (ordinary )?function, not"):
+        seal(pair(), home=None, **{option: hook})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("brought", [None, "text", 7])
+def test_what_is_not_bytes_is_no_envelope(brought: object) -> None:
+    class Odd(MemoryTransport):
+        def receive(self, to: str) -> bytes:
+            super().receive(to)
+            return brought  # type: ignore[return-value]
+
+    crew = pair()
+    seal(crew, home=None, transport=Odd())
+    with pytest.raises(TransportError, match=f"brought {type(brought).__name__}, but an envelope is bytes"):
+        crew.kickoff()
+
+
 def test_a_policy_that_raises_denies() -> None:
     crew = pair()
     seal(crew, home=None, policy=lambda request: 1 / 0)
@@ -321,6 +368,24 @@ def test_a_refusal_in_a_nested_crew_stops_the_outer_one() -> None:
     seal(outer, home=None)
     with pytest.raises(Denied, match="never"):
         outer.kickoff()
+
+
+def test_a_refusal_of_the_outer_crew_stops_a_nested_one() -> None:
+    first, second = task(agent("I1"), "one"), task(agent("I2"), "two")
+    inner = seal(crew_of(first, second, name="inner"), home=None)
+    outer = crew_of(task(agent("Outer"), guardrail=lambda output: (True, str(inner.kickoff()))))
+
+    def meanwhile(output: Any) -> None:
+        run = current_run()
+        assert run is not None
+        assert run._parent is not None
+        assert run._parent.crew is outer
+        run._parent.refuse(Denied("stop"))
+
+    first.callback = meanwhile
+    with pytest.raises(Denied, match="stop"):
+        seal(outer, home=None).kickoff()
+    assert ("inner", "i2", "task") not in passed(inner)
 
 
 def test_a_refusal_with_a_time_limit_stops_the_kickoff() -> None:

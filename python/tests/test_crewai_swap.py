@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import importlib.util
 import pickle
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from functools import wraps
@@ -30,7 +32,7 @@ from crewai_parts import (
     uses,
 )
 
-from sealwire import HomeError, JsonLines, NotSealed, SealwireError, UnsupportedCrewAI, label
+from sealwire import Denied, HomeError, JsonLines, NotSealed, SealwireError, UnsupportedCrewAI, label
 from sealwire.crewai import Seal, release, seal, sealed
 from sealwire.crewai.endpoints import Rules, endpoint_for
 from sealwire.crewai.release import require
@@ -384,6 +386,7 @@ def test_what_a_run_meets_is_sealed_though_nobody_sealed_it() -> None:
     from crewai.tools import BaseTool
 
     helper = agent("Helper", "because")
+    own = Own(role="Own", goal="g", backstory="b", llm=says("x"))
     inner = crew_of(task(agent("I1", "i1")), task(agent("I2", "i2")), name="inner")
 
     class Ask(BaseTool):
@@ -391,7 +394,7 @@ def test_what_a_run_meets_is_sealed_though_nobody_sealed_it() -> None:
         description: str = "asks the helper"
 
         def _run(self, question: str) -> str:
-            return str(helper.kickoff(question)) + str(inner.kickoff())
+            return str(helper.kickoff(question)) + str(inner.kickoff()) + own.execute_task(task(own, question))
 
     calls: list[str] = []
 
@@ -420,6 +423,7 @@ def test_what_a_run_meets_is_sealed_though_nobody_sealed_it() -> None:
         ("inner", "i2", "task"),
         ("i2", "inner", "result"),
     ]
+    assert passed(crew)[8:10] == [("a", "own", "delegate"), ("own", "a", "result")]
     assert ("crew", "late", "task") in passed(crew)
     assert len({m.thread for m in crew.sealwire.messages}) == 2
 
@@ -445,13 +449,14 @@ def test_outside_runs_and_blocks_nothing_is_sealed() -> None:
 
 
 def test_a_block_seals_every_crew_and_agent_in_it() -> None:
+    one, two, three = (pair(name=name) for name in ("one", "two", "three"))
+    solo, bare = agent("Solo"), agent("Bare")
     with sealed(home=None) as block:
-        crew = pair(name="one")
-        crew.kickoff()
-        asyncio.run(pair(name="two").akickoff())
-        asyncio.run(pair(name="three").kickoff_async())
-        agent("Solo").kickoff("hello")
-        task(agent("Bare")).execute_sync()
+        one.kickoff()
+        asyncio.run(two.akickoff())
+        asyncio.run(three.kickoff_async())
+        solo.kickoff("hello")
+        task(bare).execute_sync()
     assert [seal.orchestrator for seal in block.seals] == [f"{n}@local" for n in ("one", "two", "three", "flow", "flow")]
     assert len(block.messages) == 5 * 3 + 2 * 2
     assert pair().kickoff().raw == "from b"
@@ -476,13 +481,57 @@ def test_a_block_seals_a_subclass_with_a_kickoff_of_its_own() -> None:
 
 
 def test_a_block_reaches_threads() -> None:
-    import threading
-
     with sealed(home=None) as block:
         thread = threading.Thread(target=lambda: pair().kickoff())
         thread.start()
         thread.join()
     assert len(block.messages) == 5
+
+
+def test_of_several_blocks_the_one_around_the_code_decides() -> None:
+    """Two threads, each with a block of its own: the one opened last must not decide for the other."""
+    opened, other_is_open = threading.Event(), threading.Event()
+    refusals: list[Exception] = []
+
+    def strictly() -> None:
+        with sealed(home=None, policy=lambda request: "never"):
+            opened.set()
+            other_is_open.wait()
+            with pytest.raises(Denied) as caught:
+                pair().kickoff()
+            refusals.append(caught.value)
+
+    strict = threading.Thread(target=strictly)
+    strict.start()
+    opened.wait()
+    with sealed(home=None) as block:
+        other_is_open.set()
+        strict.join()
+        assert not block.is_used
+        pair().kickoff()
+        with sealed(home=None) as inner:
+            pair().kickoff()
+    assert len(refusals) == 1
+    assert (len(block.messages), len(inner.messages)) == (5, 5)
+
+
+def test_a_block_lists_what_passed_and_does_not_keep_its_crews() -> None:
+    with sealed(home=None) as block:
+        for _ in range(4):
+            pair().kickoff()
+    gc.collect()
+    assert len(block.seals) <= 1  # some releases of CrewAI remember a crew themselves
+    assert len(block.messages) == block.count == 20
+
+
+def test_a_block_seals_an_agent_that_works_its_own_way() -> None:
+    class Late(Own):
+        """Defined and made when the block is open."""
+
+    with sealed(home=None) as block:
+        for cls in (Own, Late):
+            task(cls(role="Own", goal="g", backstory="b", llm=says("x"))).execute_sync()
+    assert len(block.messages) == 4
 
 
 def test_a_crew_sealed_in_a_block_stays_sealed_when_its_stream_is_read_later() -> None:
@@ -587,6 +636,19 @@ def test_an_endpoint_in_memory_is_dropped_when_nobody_uses_it() -> None:
     gone = weakref.ref(shared), weakref.ref(shared._book)
     del shared
     assert [each() for each in gone] == [None, None]
+
+
+def test_a_kickoff_keeps_its_rules_however_many_end_meanwhile() -> None:
+    shared = endpoint_for(None)
+    reader = shared.endpoint.host("a")
+    shared.register(b"t" * 16, Rules())
+    for number in range(5000):
+        shared.register(number.to_bytes(16, "big"), Rules())
+        shared.retire(number.to_bytes(16, "big"))
+    shared.endpoint.seal(reader, reader, b"", kind="task", thread=b"t" * 16)
+    shared.endpoint.seal(reader, reader, b"", kind="task", thread=(4999).to_bytes(16, "big"))
+    with pytest.raises(Denied, match="not a kickoff"):
+        shared.endpoint.seal(reader, reader, b"", kind="task", thread=(0).to_bytes(16, "big"))
 
 
 def test_a_home_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -55,15 +56,16 @@ def test_text_on_the_wire_is_shown_and_fails_the_demo(capsys: pytest.CaptureFixt
 
 
 def test_it_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    home, folder = tmp_path / "home", tmp_path / "folder"
-    home.mkdir()
-    folder.mkdir()
+    home, folder, temporary = tmp_path / "home", tmp_path / "folder", tmp_path / "temporary"
+    for made in (home, folder, temporary):
+        made.mkdir()
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.chdir(folder)
     before = dict(os.environ)
     assert sealwire.demo.main([]) == 0
     assert dict(os.environ) == before
-    assert not [*home.rglob("*"), *folder.rglob("*")]
+    assert not [*home.rglob("*"), *folder.rglob("*"), *temporary.rglob("*")]
 
 
 def test_the_project_is_an_ordinary_one() -> None:

@@ -11,9 +11,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from sealwire.crewai import entries, swap
 from sealwire.crewai.endpoints import SharedEndpoint, endpoint_for
+from sealwire.crewai.log import Log
 from sealwire.crewai.seal import HOME, Options, Seal, orchestrator_of, prepare
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ def sealed(
     """Seal every crew, and every agent called by itself, that starts inside the block.
 
     Options are those of :func:`seal`. A crew that is sealed already keeps its
-    own. Of several open blocks, the one opened last decides.
+    own. Where several blocks are open, the innermost around the code decides; in a
+    thread that knows none of them, the one opened last.
     """
     prepare()
     block = Block(Options(home, transport, policy, audit, names))
@@ -54,18 +57,30 @@ class Block:
         self._options = options
         self._lock = threading.Lock()
         self._shared: SharedEndpoint | None = None
-        self._seals: list[Seal] = []
+        self._log = Log()
+        # Not kept alive: a service makes a crew for each request, and its block never ends.
+        self._seals: WeakKeyDictionary[Seal, None] = WeakKeyDictionary()
 
     @property
     def seals(self) -> list[Seal]:
-        """The seals of the crews and agents that were sealed in this block."""
+        """The seals of the crews and agents that were sealed in this block and are still there."""
         with self._lock:
             return list(self._seals)
 
     @property
+    def is_used(self) -> bool:
+        """Whether a crew, or an agent by itself, was sealed in this block."""
+        return self._shared is not None
+
+    @property
     def messages(self) -> list[Record]:
-        """What passed between all of them, crew by crew."""
-        return [record for seal in self.seals for record in seal.messages]
+        """What passed between all of them, oldest first."""
+        return self._log.records()
+
+    @property
+    def count(self) -> int:
+        """How many messages passed, also those that are not listed any more."""
+        return self._log.count
 
     def cover(self, crew_or_agent: Any) -> None:
         """Seal an object unless it is."""
@@ -74,6 +89,6 @@ class Block:
                 return
             if self._shared is None:
                 self._shared = endpoint_for(self._options.home)
-            seal = Seal(self._options, orchestrator_of(crew_or_agent), self._shared)
+            seal = Seal(self._options, orchestrator_of(crew_or_agent), self._shared, log=Log(self._log))
             seal.cover(crew_or_agent)
-            self._seals.append(seal)
+            self._seals[seal] = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,7 +81,12 @@ class _RuleBook:
             rules = self._rules_of(request.header.thread)
         if rules is None:
             return "its thread is not a kickoff of this process"
-        return True if rules.policy is None else rules.policy(request)
+        if rules.policy is None:
+            return True
+        try:
+            return rules.policy(request)
+        except Exception as error:  # noqa: BLE001 -- whatever it raises is a no
+            return f"the policy raised {type(error).__name__}{_line_of(error)}"
 
     def record(self, entry: Entry) -> None:
         for audit in self._audits(entry):
@@ -96,6 +102,12 @@ class _RuleBook:
 
     def _rules_of(self, thread: bytes) -> Rules | None:
         return self._under_way.get(thread) or self._ended.get(thread)
+
+
+def _line_of(error: Exception) -> str:
+    """Where in the policy it was raised; its text may quote what the policy looked at."""
+    own = traceback.extract_tb(error.__traceback__)[1:2]
+    return f" in line {own[0].lineno} of {os.path.basename(own[0].filename)}" if own else " when it was called"
 
 
 def endpoint_for(home: str | os.PathLike[str] | None) -> SharedEndpoint:

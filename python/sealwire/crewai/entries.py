@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -84,15 +85,16 @@ def watch() -> None:
 
 
 def watch_class(cls: type) -> None:
-    """Wrap the methods that a class of agents, such as `Agent`, defines itself."""
-    for name in _AGENT_ENTRIES:
-        own = vars(cls).get(name)
+    """Wrap the methods that a class of agents, and each class it is made of, defines itself."""
+    for each, name in itertools.product(cls.__mro__, _AGENT_ENTRIES):
+        own = vars(each).get(name)
         if inspect.isfunction(own):
             entry = _agent_async_entry if inspect.iscoroutinefunction(own) else _agent_entry
-            wrap(cls, name, functools.partial(entry, name))
+            wrap(each, name, functools.partial(entry, name))
 
 
 def _subclasses(cls: type) -> Iterator[type]:
+    sub: type
     for sub in cls.__subclasses__():
         yield sub
         yield from _subclasses(sub)

@@ -32,7 +32,6 @@ class Handoff:
     def __init__(self, run: Run, agent: Any, kind: str) -> None:
         at_work = speaker()
         self._run = run
-        self._agent = agent
         self._kind = kind
         self._by_crew = at_work is None
         self._task: Any = None
@@ -65,7 +64,7 @@ class Handoff:
 
     def frame(self, work: Any) -> Frame:
         """The agent at work on `work`."""
-        return Frame(self._agent, self.reader, work, self.labels, self._reading)
+        return Frame(self.reader, work, self.labels, self._reading)
 
     def take(self, result: Any) -> Any:
         """Seal what the agent returned for its caller; return what the caller opened."""

@@ -50,21 +50,34 @@ class Record:
 
 
 class Log:
-    """The latest messages of a sealed crew, in the order they were opened."""
+    """The latest messages of a sealed crew, in the order they were opened; `outer` gets them too."""
 
-    def __init__(self) -> None:
+    def __init__(self, outer: Log | None = None) -> None:
+        self._outer = outer
         self._lock = threading.Lock()
         self._records: deque[Record] = deque(maxlen=KEPT)
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """How many messages passed, also those that are not kept any more."""
+        return self._count
 
     def add(self, delivered: Delivered) -> None:
         """Note a message that passed."""
-        with self._lock:
-            self._records.append(_record(delivered))
+        self._keep(_record(delivered))
 
     def records(self) -> list[Record]:
         """All that is kept, oldest first."""
         with self._lock:
             return list(self._records)
+
+    def _keep(self, record: Record) -> None:
+        with self._lock:
+            self._records.append(record)
+            self._count += 1
+        if self._outer is not None:
+            self._outer._keep(record)
 
 
 def _record(delivered: Delivered) -> Record:

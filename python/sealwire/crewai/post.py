@@ -119,11 +119,14 @@ class Post:
 
     def _fetch(self, reader: str) -> bytes:
         try:
-            return bytes(self.transport.receive(reader))
+            envelope = self.transport.receive(reader)
         except SealwireError:
             raise
         except Exception as error:
             raise TransportError(f"the transport brought nothing: {type(error).__name__}: {error}") from error
+        if not isinstance(envelope, (bytes, bytearray, memoryview)):
+            raise TransportError(f"the transport brought {type(envelope).__name__}, but an envelope is bytes")
+        return bytes(envelope)
 
     def _hand_over(self, delivered: Delivered | None) -> None:
         if delivered is not None and delivered.message.header.ref in self._awaited:

@@ -138,7 +138,6 @@ class Run:
 class Frame:
     """An agent at work: the one who speaks until its call ends."""
 
-    agent: Any
     address: str
     work: Any
     labels: frozenset[str]

@@ -6,6 +6,7 @@ transport between them, the rules, and what passed.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -66,7 +67,7 @@ def seal(
     sealed with are an error.
 
     Raises:
-        TypeError: the object is neither a crew nor an agent.
+        TypeError: the object is neither a crew nor an agent, or a policy or audit is not a function.
         UnsupportedCrewAI: the installed CrewAI cannot be sealed.
         InvalidName: a name is not valid, or two agents have one name.
         HomeError: the home cannot be made or read.
@@ -103,6 +104,8 @@ class Options:
         audit: Callable[[Entry], object] | None = None,
         names: Mapping[Any, str] | None = None,
     ) -> None:
+        _require_function("policy", policy)
+        _require_function("audit", audit)
         self.home = home
         self.transport = transport
         self.policy = policy
@@ -129,12 +132,13 @@ class Seal:
         orchestrator: str,
         shared: SharedEndpoint | None = None,
         outer: Seal | None = None,
+        log: Log | None = None,
     ) -> None:
         self._options = options
         self.shared = shared or endpoint_for(options.home)
         self.rules = Rules(options.policy, options.audit)
         self.post = outer.post if outer else post_for(options.transport or MemoryTransport())
-        self.log = outer.log if outer else Log()
+        self.log = outer.log if outer else log or Log()
         self.names = Names(orchestrator, options.names)
         self._addresses: dict[str, str] = {}
         self.orchestrator = self.endpoint.host(self.names.orchestrator)
@@ -215,7 +219,7 @@ class Seal:
         """Raise unless `asked` is what this seal was made with."""
         differ = self._options.differ(asked)
         if differ:
-            raise SealwireError(f"it is sealed already, with another {' and '.join(differ)}")
+            raise SealwireError(f"it is sealed already, with another {' and '.join(differ)}; give all options where it is sealed first")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Seal:
         return self
@@ -225,6 +229,14 @@ class Seal:
 
     def __repr__(self) -> str:
         return f"<Seal of {self.orchestrator} in {self.home or 'memory'}>"
+
+
+def _require_function(what: str, hook: object) -> None:
+    """Raise unless `hook` can be asked. Nobody would await what an ``async`` one returns, so nothing would be decided or written."""
+    if hook is not None and not callable(hook):
+        raise TypeError(f"`{what}` is a function, not {type(hook).__name__}")
+    if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004
+        raise TypeError(f"`{what}` is an ordinary function, not an `async` one")
 
 
 def orchestrator_of(crew_or_agent: Any) -> str:

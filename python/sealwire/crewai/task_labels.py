@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import PrivateAttr
 
+from sealwire.crewai.release import Task
 from sealwire.labels import checked
 
 __all__ = ["label", "labels_of"]
@@ -23,7 +24,16 @@ def label(task: _Task, *words: str) -> _Task:
 
     Labels survive ``task.copy()``, and with it ``kickoff_for_each``, ``train``
     and ``test``.
+
+    Raises:
+        TypeError: `task` is not a task. Agents and crews have no labels of their own.
+        ValueError: there is no word, or one that cannot stand in a header.
+
     """
+    if not isinstance(task, Task):
+        raise TypeError(
+            f"label() takes a task, not {type(task).__name__}; to label all that a crew hands over, use `with sealwire.label(…):`"
+        )
     if not words:
         raise ValueError("label(task, …) needs at least one word")
     _mark(task, labels_of(task) | checked(words))

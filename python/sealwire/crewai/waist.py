@@ -128,7 +128,9 @@ async def _rest_of_kickoff(run: Run, handoff: Handoff, frame: Frame, coming: Any
     with run.active():
         with frame.active():
             result = await coming
-        return await asyncio.to_thread(handoff.take, result)
+        result = await asyncio.to_thread(handoff.take, result)
+        hear(handoff.labels)
+        return result
 
 
 @contextmanager

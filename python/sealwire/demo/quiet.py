@@ -28,6 +28,7 @@ def quiet() -> Iterator[None]:
     with (
         tempfile.TemporaryDirectory(prefix="sealwire-demo-", ignore_cleanup_errors=True) as storage,
         _environment({**_SETTINGS, "CREWAI_STORAGE_DIR": storage, **_home(storage)}),
+        _temporary_files(storage),
         contextlib.redirect_stdout(io.StringIO()),
     ):
         yield
@@ -36,6 +37,16 @@ def quiet() -> Iterator[None]:
 def _home(storage: str) -> dict[str, str]:
     """CrewAI makes a key in the user's home folder even when it runs offline; a model may need credentials from there."""
     return {} if any(os.environ.get(name) for name in _MODELS) else {"HOME": storage, "LOCALAPPDATA": storage}
+
+
+@contextlib.contextmanager
+def _temporary_files(storage: str) -> Iterator[None]:
+    """CrewAI leaves its lock files where temporary files go."""
+    before, tempfile.tempdir = tempfile.tempdir, storage
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @contextlib.contextmanager
