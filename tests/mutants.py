@@ -97,9 +97,13 @@ READER_CHECK = "if header.to != *to || header.to_key != thumbprint.short() {"
 NO_TIME_CHECK = Edit(OPENING, "check_time(header.issued, header.expires, now).or_else(&mut *object)?;", "")
 CERTIFICATES_NEVER_END = Edit(CERTIFICATE, "check_time(self.issued, self.expires, now)\n", "Ok(())\n")
 NO_HORIZON_IN_HOME = Edit(
-    STORE, "if row.expires <= horizon(connection)? { Seen::BeyondHorizon } else { Seen::New }", "{ horizon(connection)?; Seen::New }"
+    STORE,
+    "None if row.expires <= self.horizon => Seen::BeyondHorizon,",
+    "None if row.expires == 0 && self.horizon == 0 => Seen::BeyondHorizon,",
 )
-ANY_MARK = Edit(STORE, "Ok(known.filter(|known| mark.continues(known)).map(|_| mark))", "{ let _ = known; Ok(Some(mark)) }")
+ANY_MARK = Edit(
+    STORE, "Ok(known.is_some_and(|known| mark.continues(&known)))", "Ok(known.is_none_or(|known| mark.continues(&known) || true))"
+)
 
 MUTANTS = (
     # Altered on the way.

@@ -127,17 +127,21 @@ impl HomeStore {
         }
         let (marker, life) = (&self.marker, self.life);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let Some(mark) = read_mark(&transaction, marker)?.filter(|mark| mark.life == life) else {
+        let mut page = Page::read(&transaction, row)?;
+        if page.mark.life != life || !is_continued(marker, &page.mark)? {
             return Ok(Seen::OtherLife);
-        };
-        purge(&transaction, now)?;
-        let mut seen = look_up(&transaction, row)?;
-        if seen == Seen::New && is_full(&transaction, row)? {
-            seen = Seen::Full;
         }
+        if page.purged.abs_diff(now) >= PURGE_EVERY {
+            purge(&transaction, now)?;
+            page = Page::read(&transaction, row)?;
+        }
+        let seen = match page.seen(row) {
+            Seen::New if page.used >= MAX_JOURNAL_ROWS => Seen::Full,
+            seen => seen,
+        };
         if seen == Seen::New {
             add(&transaction, row)?;
-            advance(&transaction, marker, mark)?;
+            advance(&transaction, marker, page.mark)?;
         }
         transaction.commit()?;
         Ok(seen)
@@ -288,16 +292,20 @@ fn begin(connection: &mut Connection, marker: &Marker, new_life: LifeId) -> rusq
     empty_log(connection)
 }
 
-/// The journal's mark, if it continues the marker's. Without volatile storage there is no marker to contradict it.
+/// The journal's mark, if it continues the marker's.
 fn read_mark(connection: &Connection, marker: &Marker) -> rusqlite::Result<Option<Mark>> {
-    let mark = connection
-        .prepare_cached("SELECT id, sequence FROM life")?
-        .query_row([], |row| Ok(Mark { life: row.get(0)?, sequence: unsigned(row.get(1)?) }))?;
+    let mark =
+        connection.query_row("SELECT id, sequence FROM life", [], |row| Ok(Mark { life: row.get(0)?, sequence: unsigned(row.get(1)?) }))?;
+    Ok(is_continued(marker, &mark)?.then_some(mark))
+}
+
+/// Whether a journal at `mark` is the one the marker speaks of. Without volatile storage there is no marker to contradict it.
+fn is_continued(marker: &Marker, mark: &Mark) -> rusqlite::Result<bool> {
     if !marker.is_kept() {
-        return Ok(Some(mark));
+        return Ok(true);
     }
     let known = marker.read().map_err(failed_io)?;
-    Ok(known.filter(|known| mark.continues(known)).map(|_| mark))
+    Ok(known.is_some_and(|known| mark.continues(&known)))
 }
 
 fn advance(connection: &Connection, marker: &Marker, mark: Mark) -> rusqlite::Result<()> {
@@ -306,27 +314,45 @@ fn advance(connection: &Connection, marker: &Marker, mark: Mark) -> rusqlite::Re
     marker.write(next).map_err(failed_io)
 }
 
-pub(super) fn look_up(connection: &Connection, row: &Row) -> rusqlite::Result<Seen> {
-    let digest: Option<[u8; 32]> = connection
-        .prepare_cached("SELECT digest FROM opened WHERE reader = ?1 AND signer = ?2 AND id = ?3")?
-        .query_row(params![row.reader.as_bytes(), row.signer.as_bytes(), row.id.as_bytes()], |row| row.get(0))
-        .optional()?;
-    if let Some(digest) = digest {
-        return Ok(if digest == row.digest { Seen::Before } else { Seen::Other });
+/// All that the journal says about one message, read by one statement.
+struct Page {
+    mark: Mark,
+    horizon: u64,
+    purged: u64,
+    digest: Option<[u8; 32]>,
+    /// Rows of its signer.
+    used: u64,
+}
+
+impl Page {
+    fn read(connection: &Connection, row: &Row) -> rusqlite::Result<Self> {
+        let sql = "SELECT id, sequence, horizon, purged,
+                          (SELECT digest FROM opened WHERE reader = ?1 AND signer = ?2 AND opened.id = ?3),
+                          (SELECT used FROM quota WHERE signer = ?2) FROM life";
+        let message = params![row.reader.as_bytes(), row.signer.as_bytes(), row.id.as_bytes()];
+        connection.prepare_cached(sql)?.query_row(message, |read| {
+            let mark = Mark { life: read.get(0)?, sequence: unsigned(read.get(1)?) };
+            let used = read.get::<_, Option<i64>>(5)?.map_or(0, unsigned);
+            Ok(Self { mark, horizon: unsigned(read.get(2)?), purged: unsigned(read.get(3)?), digest: read.get(4)?, used })
+        })
     }
-    Ok(if row.expires <= horizon(connection)? { Seen::BeyondHorizon } else { Seen::New })
+
+    fn seen(&self, row: &Row) -> Seen {
+        match &self.digest {
+            Some(digest) if *digest == row.digest => Seen::Before,
+            Some(_) => Seen::Other,
+            None if row.expires <= self.horizon => Seen::BeyondHorizon,
+            None => Seen::New,
+        }
+    }
+}
+
+pub(super) fn look_up(connection: &Connection, row: &Row) -> rusqlite::Result<Seen> {
+    Page::read(connection, row).map(|page| page.seen(row))
 }
 
 fn horizon(connection: &Connection) -> rusqlite::Result<u64> {
-    connection.prepare_cached("SELECT horizon FROM life")?.query_row([], |row| row.get(0)).map(unsigned)
-}
-
-fn is_full(connection: &Connection, row: &Row) -> rusqlite::Result<bool> {
-    let used: Option<i64> = connection
-        .prepare_cached("SELECT used FROM quota WHERE signer = ?1")?
-        .query_row([row.signer.as_bytes()], |row| row.get(0))
-        .optional()?;
-    Ok(used.is_some_and(|used| unsigned(used) >= MAX_JOURNAL_ROWS))
+    connection.query_row("SELECT horizon FROM life", [], |row| row.get(0)).map(unsigned)
 }
 
 fn add(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
@@ -336,10 +362,6 @@ fn add(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
 
 /// Forgets messages that have ended, after raising the horizon to the last of them.
 fn purge(connection: &Connection, now: u64) -> rusqlite::Result<()> {
-    let purged: i64 = connection.prepare_cached("SELECT purged FROM life")?.query_row([], |row| row.get(0))?;
-    if unsigned(purged).abs_diff(now) < PURGE_EVERY {
-        return Ok(());
-    }
     let ended = signed(now.saturating_sub(CLOCK_TOLERANCE));
     connection.execute("UPDATE life SET purged = ?1", [signed(now)])?;
     connection

@@ -15,7 +15,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sealwire._sealwire import Endpoint, Entry, Request
 
@@ -89,16 +88,14 @@ class _RuleBook:
             return f"the policy raised {type(error).__name__}{_line_of(error)}"
 
     def record(self, entry: Entry) -> None:
-        for audit in self._audits(entry):
-            audit(entry)
-
-    def _audits(self, entry: Entry) -> list[Callable[[Entry], Any]]:
-        """The audit of the entry's thread; when nobody can tell whose it is, those of all kickoffs under way."""
         with self._lock:
             own = self._rules_of(entry.header.thread) if entry.header is not None else None
             concerned = [own] if own is not None else list((self._under_way or self._ended).values())
-        unique = {id(rules.audit): rules.audit for rules in concerned if rules.audit is not None}
-        return list(unique.values())
+        if own is None:  # nobody can tell whose it is, so all kickoffs under way are told, each audit once
+            concerned = list({id(rules.audit): rules for rules in concerned}.values())
+        for rules in concerned:
+            if rules.audit is not None:
+                rules.audit(entry)
 
     def _rules_of(self, thread: bytes) -> Rules | None:
         return self._under_way.get(thread) or self._ended.get(thread)
