@@ -96,3 +96,8 @@ def test_agents_made_during_runs_share_the_name_of_their_role() -> None:
     crew.kickoff()
     crew.kickoff()
     assert {reader for _, reader, _ in passed(crew)} == {"crew", "writer", "guardrail-agent"}
+
+
+def test_a_name_for_a_role_nobody_has_is_told() -> None:
+    with pytest.warns(UserWarning, match="no agent of this crew has the role 'Reasearcher'"):
+        seal(crew_of(task(agent("Researcher"))), home=None, names={"Reasearcher": "bob"})

@@ -11,3 +11,8 @@ pub mod memory;
 pub mod random;
 pub mod sealer;
 pub mod vectors;
+
+/// The programs that `docs/rust.md` prints are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/rust.md")]
+struct RustGuide;

@@ -44,7 +44,6 @@ const TABLES: &str = "
     CREATE TABLE receive_key (id BLOB PRIMARY KEY, agent TEXT NOT NULL, created INTEGER NOT NULL, wrapped BLOB NOT NULL);
     CREATE TABLE opened (reader BLOB NOT NULL, signer BLOB NOT NULL, id BLOB NOT NULL, digest BLOB NOT NULL, expires INTEGER NOT NULL,
                          PRIMARY KEY (reader, signer, id)) WITHOUT ROWID;
-    CREATE INDEX opened_expires ON opened (expires);
     CREATE TABLE quota (signer BLOB PRIMARY KEY, used INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TRIGGER opened_added AFTER INSERT ON opened BEGIN
         INSERT INTO quota VALUES (new.signer, 1) ON CONFLICT (signer) DO UPDATE SET used = used + 1;
@@ -360,7 +359,8 @@ fn add(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
     connection.prepare_cached("INSERT INTO opened VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(values).map(drop)
 }
 
-/// Forgets messages that have ended, after raising the horizon to the last of them.
+/// Forgets messages that have ended, after raising the horizon to the last of them. It reads every row, once a minute: an index by time would
+/// cost each message more than that.
 fn purge(connection: &Connection, now: u64) -> rusqlite::Result<()> {
     let ended = signed(now.saturating_sub(CLOCK_TOLERANCE));
     connection.execute("UPDATE life SET purged = ?1", [signed(now)])?;

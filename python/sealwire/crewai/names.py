@@ -54,6 +54,12 @@ class Names:
             self._by_role.setdefault(role_of(agent), name)
             return self._remember(agent, name)
 
+    def unused(self) -> list[str]:
+        """Roles that were given a name and that no agent met so far has."""
+        with self._lock:
+            roles = {role_of(agent) for agent in self._by_agent}
+        return sorted(key for key in self._chosen if isinstance(key, str) and key not in roles)
+
     def of(self, agent: Any) -> str:
         """The name of `agent`; one that is met for the first time shares its role's name."""
         with self._lock:

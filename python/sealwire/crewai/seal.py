@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -80,7 +81,11 @@ def seal(
     if present is not None:
         present.require(options)
     else:
-        Seal(options, orchestrator_of(crew_or_agent)).cover(crew_or_agent)
+        made = Seal(options, orchestrator_of(crew_or_agent))
+        made.cover(crew_or_agent)
+        for role in made.names.unused():
+            # Not an error: CrewAI may make an agent of that role later, a manager for one.
+            warnings.warn(f"names: no agent of this crew has the role {role!r}; a rule about its name matches nobody", stacklevel=2)
     return crew_or_agent
 
 
