@@ -15,8 +15,8 @@ export UV_CACHE_DIR ?= $(CURDIR)/target/uv
 export CARGO_HOME ?= $(CURDIR)/target/cargo
 export CARGO_BUILD_JOBS ?= 2
 
-# CrewAI asks nobody and tells nobody while it is tested.
-QUIET := CREWAI_DISABLE_TELEMETRY=true OTEL_SDK_DISABLED=true CREWAI_TRACING_ENABLED=false CREWAI_TESTING=true LITELLM_LOCAL_MODEL_COST_MAP=True
+# CrewAI asks nobody, tells nobody and writes into nobody's home while it is tested.
+QUIET := HOME=$(CURDIR)/target/home CREWAI_DISABLE_TELEMETRY=true OTEL_SDK_DISABLED=true CREWAI_TRACING_ENABLED=false CREWAI_TESTING=true LITELLM_LOCAL_MODEL_COST_MAP=True
 
 .PHONY: help
 help: ## Show this.

@@ -212,6 +212,8 @@ class Seal:
 
     def adopt(self, agent: Any) -> None:
         """Seal `agent`; one that several crews share keeps its first seal for calls outside them."""
+        if swap.seal_of(agent) is self:
+            return
         self.address_of(agent)
         swap.seal_agent(agent, self)
 
