@@ -273,7 +273,7 @@ impl fmt::Debug for ReceiveKey {
     }
 }
 
-#[allow(clippy::expect_used)]
+#[allow(clippy::expect_used, reason = "the only refusal is of another length")]
 fn to_hpke(seed: &Secret<32>) -> <Kem as hpke::Kem>::PrivateKey {
     <Kem as hpke::Kem>::PrivateKey::from_bytes(seed.expose()).expect("any 32 bytes are an X-Wing seed")
 }

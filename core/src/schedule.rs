@@ -219,7 +219,7 @@ impl core::fmt::Debug for LaneSecret {
 }
 
 /// HKDF-Expand to at most 64 bytes; its only failure is an output of over 8,160.
-#[allow(clippy::expect_used)]
+#[allow(clippy::expect_used, reason = "the only refusal is of a longer output")]
 fn must_expand(hkdf: &Hkdf<Sha256>, info: &[&[u8]], out: &mut [u8]) {
     hkdf.expand_multi_info(info, out).expect("HKDF-SHA-256 gives up to 8160 bytes");
 }

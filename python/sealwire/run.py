@@ -390,6 +390,7 @@ class _Sealing:
         """Learn of each kickoff from CrewAI, also of crews that have a seal already."""
         events = importlib.import_module("crewai.events")
 
+        # The module is imported by name, so mypy knows no type of it.
         @events.crewai_event_bus.on(events.CrewKickoffStartedEvent)  # type: ignore[untyped-decorator]
         def kicked_off(source: object, event: object) -> None:
             self._kicked_off = True

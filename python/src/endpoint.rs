@@ -93,7 +93,7 @@ impl Endpoint {
     /// `answers` and `came_from` are `(signer, id)` of other messages; `lifetime` is in seconds.
     #[pyo3(signature = (sender, reader, body, *, kind, thread = None, labels = Vec::new(), content_type = None, answers = None,
                         came_from = None, lifetime = None))]
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "to Python they are keywords")]
     fn seal(
         &self,
         py: Python<'_>,

@@ -186,7 +186,7 @@ impl Endpoint {
     }
 
     /// The way to the reader, the key of the content, and in an opening the lane it offers.
-    #[allow(clippy::type_complexity)]
+    #[allow(clippy::type_complexity, reason = "three results of one step; a type of their own would have no other use")]
     fn route(
         &self,
         plan: &Plan,

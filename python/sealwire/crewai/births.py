@@ -31,6 +31,6 @@ def _sealing(make: Any) -> Any:
                 run.seal.adopt(self)
 
     # Pydantic takes a class whose __init__ lacks this mark for one that must be
-    # constructed by calling it, and validates it differently.
+    # constructed by calling it, and validates it differently. To mypy, functions have no attributes of their own.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
     return __init__

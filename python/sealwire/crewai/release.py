@@ -48,6 +48,7 @@ except ImportError as error:
 try:
     from crewai.utilities import formatter
 except ImportError:
+    # mypy does not let a module's name be bound to anything else.
     formatter = None  # type: ignore[assignment]
 
 LiteAgent: Any

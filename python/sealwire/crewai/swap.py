@@ -75,6 +75,7 @@ class _Sealed:
 
     def __reduce__(self) -> Any:
         """Pickle without the seal, which is this process's; what is unpickled must be sealed to run."""
+        # The base is pydantic's model; it comes by the subclass that is made of both, which mypy cannot see from here.
         state: dict[str, Any] = super().__getstate__()  # type: ignore[misc]
         private = state.get("__pydantic_private__") or {}
         kept = {name: value for name, value in private.items() if name != _SEAL}

@@ -30,6 +30,7 @@ class IncidentReview:
     def notice_writer(self) -> Agent:
         return Agent(config=self.agents_config["notice_writer"], llm=model())
 
+    # CrewAI takes description and expected_output out of the configuration; to mypy they are missing.
     @task
     def read_report(self) -> Task:
         return Task(config=self.tasks_config["read_report"])  # type: ignore[call-arg]
