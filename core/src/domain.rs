@@ -22,6 +22,11 @@ impl Domain {
         Self(Sha256::digest(root.as_bytes()).into())
     }
 
+    #[cfg(feature = "pairing")]
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -15,8 +15,10 @@ use crate::{
     error::StoreFailed,
     key::{SigningKey, Thumbprint, VerifyingKey},
     limits::MAX_NODE_ADDRESSES,
-    roster::{Roster, RosterClaims, RosterNode, check_node_address},
+    roster::{Roster, RosterClaims, check_node_address},
 };
+#[cfg(feature = "pairing")]
+use crate::roster::RosterNode;
 
 /// Held while a process changes the roster, so that two changes at once become two versions and not two rosters of one version.
 const LOCK: &str = "roster.lock";
