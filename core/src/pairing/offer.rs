@@ -123,10 +123,8 @@ impl Offer {
         let (mut failed, mut listed) = (0, None);
         let active = Arc::new(AtomicUsize::new(0));
         loop {
-            let now = System.now();
-            if now >= self.desk.invite.expires() && active.load(Ordering::Acquire) == 0 {
-                return Err(self.over_without(listed, now));
-            }
+            // Looked at first: a connection tells what it has to tell before it is counted out.
+            let over = System.now() >= self.desk.invite.expires() && active.load(Ordering::Acquire) == 0;
             self.accept(&tell, &active);
             while let Some((from, event)) = next(&told) {
                 match event {
@@ -138,14 +136,17 @@ impl Offer {
                     }
                 }
             }
+            if over {
+                return Err(self.over_without(listed));
+            }
             if failed >= MAX_FAILED_TRIES {
                 return Err(PairingError::TooManyTries);
             }
         }
     }
 
-    fn over_without(&self, listed: Option<String>, now: u64) -> PairingError {
-        let over = PairingError::Expired { by: now.saturating_sub(self.desk.invite.expires()) };
+    fn over_without(&self, listed: Option<String>) -> PairingError {
+        let over = PairingError::Expired { by: System.now().saturating_sub(self.desk.invite.expires()) };
         listed.map_or(over, |node| PairingError::NotConfirmed { node })
     }
 
