@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 /// Where keys are kept unless something else is said: in the folder the command is run in.
 pub(crate) const HOME: &str = "./.sealwire";
@@ -201,8 +201,7 @@ pub(crate) struct Revoke {
 ///
 /// A node's own key is not replaced: revoke the node, remove its home and invite it again.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
-#[group(required = true, multiple = false, args = ["agent", "next_root", "root"])]
+#[command(after_help = EXIT_CODES, group(ArgGroup::new("key").required(true).args(["agent", "next_root", "root"])))]
 pub(crate) struct Rotate {
     /// Make a new key for an agent of this home; where the root key is, the old one is revoked
     #[arg(long, value_name = "NAME")]

@@ -139,6 +139,7 @@ impl Membership {
     /// # Errors
     /// If no other node has that name, or the root key is not here.
     pub fn revoke_node(&mut self, node: &str, now: u64) -> Result<Thumbprint, EndpointError> {
+        self.check_root()?;
         if node == self.node {
             return Err(StoreFailed(format!("`{node}` is this node, which holds the root key; it cannot revoke itself")).into());
         }
@@ -157,6 +158,7 @@ impl Membership {
     /// # Errors
     /// If it has no key here, or the root key is not here. The key of an agent elsewhere is revoked by [`Membership::revoke_key`].
     pub fn revoke_agent(&mut self, agent: &Address, now: u64) -> Result<Thumbprint, EndpointError> {
+        self.check_root()?;
         if agent.node() != self.node {
             return Err(StoreFailed(format!(
                 "the key of `{agent}` is not known here: revoke its node, or the key itself, which `sealwire members` shows in the home of `{}`",
@@ -174,6 +176,7 @@ impl Membership {
     /// # Errors
     /// If it is this node's own, or the root key is not here.
     pub fn revoke_key(&mut self, key: Thumbprint, now: u64) -> Result<(), EndpointError> {
+        self.check_root()?;
         if key == self.key.thumbprint() {
             return Err(StoreFailed(format!("that is the key of `{}`, this node, which holds the root key; it cannot revoke itself", self.node)).into());
         }

@@ -114,7 +114,8 @@ impl FromStr for Invite {
     fn from_str(text: &str) -> Result<Self, PairingError> {
         let text = Zeroizing::new(text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).take(MAX_TEXT + 1).collect::<String>());
         let Some(rest) = text.strip_prefix(PREFIX) else {
-            let later = text.strip_prefix(ANY_VERSION).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            let version = text.strip_prefix(ANY_VERSION).and_then(|rest| rest.split_once('-')).map(|(version, _)| version);
+            let later = version.is_some_and(|version| version.parse::<u32>().is_ok_and(|version| version > 1));
             return Err(if later { PairingError::LaterVersion } else { PairingError::Mistyped("an invite begins with `sealwire-invite-1-`") });
         };
         if text.len() > MAX_TEXT {

@@ -58,7 +58,9 @@ pub fn join(invite: &Invite, path: &Path, join: &Join) -> Result<Joined, Pairing
             Ok(membership) => return Ok(Joined { home: joining.home().clone(), membership }),
             Err(error) => error,
         };
-        if !is_worth_another_try(&error) || Instant::now() + PAUSE >= deadline {
+        // An invite that is over by this clock gets its one try: the clock may be wrong, and who answers says so.
+        let over_here = System.now() >= invite.expires();
+        if over_here || !is_worth_another_try(&error) || Instant::now() + PAUSE >= deadline {
             return Err(over(invite, error));
         }
         thread::sleep(PAUSE);
@@ -70,7 +72,7 @@ fn is_worth_another_try(error: &PairingError) -> bool {
 }
 
 /// An invite that is over has nobody waiting for it: then that is the cause.
-fn over(invite: &Invite, error: PairingError) -> PairingError {
+pub(super) fn over(invite: &Invite, error: PairingError) -> PairingError {
     match (error, System.now().checked_sub(invite.expires())) {
         (PairingError::Unreachable(_) | PairingError::Cut(_), Some(by)) => PairingError::Expired { by },
         (error, _) => error,
@@ -108,7 +110,7 @@ fn connect(address: &str) -> io::Result<TcpStream> {
     Err(last)
 }
 
-fn converse(invite: &Invite, joining: &Joining, join: &Join, stream: TcpStream) -> Result<Membership, PairingError> {
+pub(super) fn converse(invite: &Invite, joining: &Joining, join: &Join, stream: TcpStream) -> Result<Membership, PairingError> {
     let cut = |error: io::Error| match error.kind() {
         io::ErrorKind::InvalidData => crate::cbor::Malformed { what: "message is too long", offset: 0 }.into(),
         _ => PairingError::Cut(how(&error)),

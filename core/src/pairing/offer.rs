@@ -119,6 +119,14 @@ impl Offer {
     /// # Errors
     /// If the invite ends, too many try without the secret, or nobody says that the roster arrived.
     pub fn wait(self, mut on_failure: impl FnMut(SocketAddr, &PairingError)) -> Result<Admitted, PairingError> {
+        self.wait_while(|from, error| {
+            on_failure(from, error);
+            true
+        })
+    }
+
+    /// Waits on after a failure only while `go_on` says so.
+    fn wait_while(self, mut go_on: impl FnMut(SocketAddr, &PairingError) -> bool) -> Result<Admitted, PairingError> {
         let (tell, told) = mpsc::channel();
         let (mut failed, mut listed) = (0, None);
         let active = Arc::new(AtomicUsize::new(0));
@@ -132,7 +140,9 @@ impl Offer {
                     Event::Listed(node) => listed = Some(node),
                     Event::Failed(error) => {
                         failed += u32::from(is_without_secret(&error));
-                        on_failure(from, &error);
+                        if !go_on(from, &error) {
+                            return Err(error);
+                        }
                     }
                 }
             }
@@ -143,6 +153,17 @@ impl Offer {
                 return Err(PairingError::TooManyTries);
             }
         }
+    }
+
+    /// As [`Offer::wait`], until a try fails of which `is_enough` says so.
+    #[cfg(test)]
+    pub(super) fn wait_until(self, is_enough: impl Fn(&PairingError) -> bool) -> Result<Admitted, PairingError> {
+        self.wait_while(|_, error| !is_enough(error))
+    }
+
+    #[cfg(test)]
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 
     fn over_without(&self, listed: Option<String>) -> PairingError {
@@ -248,7 +269,7 @@ impl Desk {
         stream.send(&verdict).map_err(cut)?;
         listing.kept(&stream.receive(MAX_MESSAGE).map_err(cut)?)?;
         stream.close();
-        Ok(Admitted { node, roster: membership.roster().version(), from: from.ip() })
+        Ok(Admitted { node, roster: membership.roster().version(), from: from.ip().to_canonical() })
     }
 
     /// Spends the invite, then lists the node. Once it is spent, the same key can come again; the node is listed anew, and nothing else changes.
