@@ -162,8 +162,7 @@ impl Endpoint {
     /// Those of [`Roster::verify`], and [`OpenError::RosterConflict`]; [`OpenError::Store`] if the home cannot keep it.
     pub fn follow(&self, roster: &[u8]) -> Result<(), OpenError> {
         self.join_roster()?;
-        let offered = self.current_roster().verify_next(roster)?;
-        offered.check_time(self.clock.now())?;
+        let offered = self.current_roster().verify_next(roster, self.clock.now())?;
         self.take_roster(offered)
     }
 
@@ -207,7 +206,7 @@ impl Endpoint {
     fn join_roster(&self) -> Result<(), OpenError> {
         let (kept, known) = (self.store().kept_roster()?, self.current_roster());
         let Some(kept) = kept.filter(|kept| kept != known.as_bytes()) else { return Ok(()) };
-        let kept = known.verify_next(&kept)?;
+        let kept = known.verify_next_signature(&kept)?;
         match kept.version().cmp(&known.version()) {
             Order::Greater => self.put_in_force(kept),
             Order::Less => self.store().keep_roster(&known)?,

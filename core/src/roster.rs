@@ -148,9 +148,19 @@ impl Roster {
         Self::verify_by(bytes, Domain::of(first), |named| Some(named.unwrap_or(*first)))
     }
 
-    /// Checks a roster that is offered in place of this one, the clock left aside: this one's root signed it, or the root this one names as
-    /// the next.
-    pub(crate) fn verify_next(&self, bytes: &[u8]) -> Result<Self, OpenError> {
+    /// Checks a roster that is offered in place of this one: this one's root signed it, or the root this one names as the next. Whether it
+    /// follows this one is what [`Roster::follow`] tells.
+    ///
+    /// # Errors
+    /// Those of [`Roster::verify`].
+    pub fn verify_next(&self, bytes: &[u8], now: u64) -> Result<Self, OpenError> {
+        let offered = self.verify_next_signature(bytes)?;
+        offered.check_time(now)?;
+        Ok(offered)
+    }
+
+    /// As [`Roster::verify_next`] without the clock.
+    pub(crate) fn verify_next_signature(&self, bytes: &[u8]) -> Result<Self, OpenError> {
         let first = |root: &VerifyingKey| Domain::of(root) == self.domain;
         Self::verify_by(bytes, self.domain, |named| match named {
             None => first(&self.root).then_some(self.root),
@@ -171,6 +181,9 @@ impl Roster {
         }
         let claimed = Claimed::parse(PROFILE, bytes)?;
         let named = named_root(claimed.payload);
+        if named.is_ok_and(|named| named.is_some_and(|root| Domain::of(&root) == domain)) {
+            return Err(Malformed { what: "roster names the domain's first root, which is known", offset: 0 }.into());
+        }
         let root = trusted(named.unwrap_or_default()).ok_or(OpenError::NotAuthentic)?;
         if claimed.signer != root.thumbprint().short() || !claimed.is_signed_by(PROFILE, &domain, &root) {
             return Err(OpenError::NotAuthentic);
@@ -322,7 +335,7 @@ fn named_root(payload: &[u8]) -> Result<Option<VerifyingKey>, Malformed> {
 fn decode(bytes: &[u8], payload: &[u8], domain: Domain, root: VerifyingKey) -> Result<Roster, Malformed> {
     let claims = RosterClaims::default();
     let mut roster = Roster { version: 0, previous: [0; 32], issued: 0, expires: 0, claims, domain, root, bytes: bytes.to_vec() };
-    let (mut labels_read, mut names_root) = (0, false);
+    let mut labels_read = 0;
     let mut reader = Reader::new(payload)?;
     reader.map("expected a roster's claims", |reader, label| {
         labels_read += usize::from(label <= 6);
@@ -341,10 +354,7 @@ fn decode(bytes: &[u8], payload: &[u8], domain: Domain, root: VerifyingKey) -> R
                 roster.claims.revoked = keys.collect::<Result<_, _>>()?;
             }
             7 => roster.claims.next_root = Some(reader.bytes_of("expected the hash of the next root")?),
-            8 => {
-                names_root = true;
-                reader.skip()?;
-            }
+            8 => reader.skip()?,
             _ => return Err(reader.expected("unknown claim")),
         }
         Ok(())
@@ -353,9 +363,6 @@ fn decode(bytes: &[u8], payload: &[u8], domain: Domain, root: VerifyingKey) -> R
     let lasts = roster.expires.checked_sub(roster.issued).is_some_and(|time| (1..=ROSTER_LIFETIME).contains(&time));
     if labels_read != 6 || roster.version == 0 || !ordered || !lasts {
         return Err(Malformed { what: "roster lacks a claim, lasts over 30 days, or lists something twice or out of order", offset: 0 });
-    }
-    if names_root && Domain::of(&root) == domain {
-        return Err(Malformed { what: "roster names the domain's first root, which is known", offset: 0 });
     }
     Ok(roster)
 }

@@ -242,7 +242,7 @@ impl Membership {
         edit(&mut claims)?;
         let next = root.sign_roster(Some(&self.roster), claims, now);
         // What the root signs, everybody must be able to read.
-        let next = self.roster.verify_next(next.as_bytes()).and_then(|next| self.roster.follow(next))?;
+        let next = self.roster.verify_next_signature(next.as_bytes()).and_then(|next| self.roster.follow(next))?;
         self.write(next)
     }
 
