@@ -31,7 +31,11 @@ fn rotate_agent(rotate: &Rotate, agent: &str) -> Result<Report, Failure> {
         let done = json!({ "agent": agent, "old_key": old.to_string(), "key": new.to_string(), "old_key_revoked": here });
         return Ok(Report::done(done.to_string()));
     }
-    let old = if here { format!("the old one, {old}, is revoked") } else { format!("where the root key is, `sealwire revoke {old}` ends the old one") };
+    let old = if here {
+        format!("the old one, {old}, is revoked")
+    } else {
+        format!("where the root key is, `sealwire revoke {old}` ends the old one")
+    };
     Ok(Report::done(format!("{agent}@{} has a new key, {new}; {old}. Restart what runs the agent", known.node())))
 }
 

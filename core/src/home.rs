@@ -119,7 +119,10 @@ impl Home {
         let name = listed.map(|node| node.name.clone());
         let name = name.ok_or_else(|| {
             let roster = self.path.join(ROSTER);
-            StoreFailed(format!("`{}` does not list the key in `{NODE}`: the node was revoked, or the files are of two homes", roster.display()))
+            StoreFailed(format!(
+                "`{}` does not list the key in `{NODE}`: the node was revoked, or the files are of two homes",
+                roster.display()
+            ))
         })?;
         Ok((NodeKey { name, key }, authority, roster))
     }

@@ -154,7 +154,10 @@ pub(super) fn write_public_key(path: &Path, key: &VerifyingKey) -> Result<(), St
 
 pub(super) fn read_public_key(path: &Path) -> Result<VerifyingKey, StoreFailed> {
     let damaged = || {
-        StoreFailed(format!("`{}` is not an Ed25519 public key in PEM; restore it from a backup or join again in a new home", path.display()))
+        StoreFailed(format!(
+            "`{}` is not an Ed25519 public key in PEM; restore it from a backup or join again in a new home",
+            path.display()
+        ))
     };
     let size = fs::metadata(path).map_err(|error| fail("read", path, &error))?.len();
     if size > MAX_KEY_FILE {
