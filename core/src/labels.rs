@@ -28,6 +28,9 @@ pub(crate) const STORE_HEDGE: &[u8] = b"sealwire/1 store hedge";
 #[cfg(feature = "home")]
 pub(crate) const STORE_RECEIVE_KEY: &[u8] = b"sealwire/1 store receive key";
 
+/// A home with a passphrase: what one of its files is encrypted with.
+#[cfg(feature = "home")]
+pub(crate) const HOME_FILE: &[u8] = b"sealwire/1 home file";
 /// Pairing: start of the transcript, HPKE's info and exporter context.
 #[cfg(feature = "pairing")]
 pub(crate) const PAIR: &[u8] = b"sealwire/1 pair";

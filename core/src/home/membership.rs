@@ -205,7 +205,7 @@ impl Membership {
         }
         self.check_root()?;
         let next = Root::generate()?;
-        files::write_key(file, next.signing_key())?;
+        files::write_key_in_clear(file, next.signing_key())?;
         self.change(now, |claims| {
             claims.next_root = Some(*next.domain().as_bytes());
             Ok(())
