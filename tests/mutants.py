@@ -71,6 +71,7 @@ JOURNAL = "core/src/journal.rs"
 KEY = "core/src/key.rs"
 LANE = "core/src/lane.rs"
 LIFE = "core/src/home/life.rs"
+LOCK = "core/src/home/lock.rs"
 FILES = "core/src/home/files.rs"
 OPENING = "core/src/endpoint/opening.rs"
 PAIR_INVITE = "core/src/pairing/invite.rs"
@@ -240,14 +241,14 @@ MUTANTS = (
     Mutant(
         "another domain",
         "attacks misdirected::an_envelope_and_a_certificate_of_another_domain",
+        "whoever signs a roster taken for the root",
+        (Edit(ROSTER, "(self.claims.next_root == Some(*Domain::of(&root).as_bytes())).then_some(root),", "Some(root),"),),
+    ),
+    Mutant(
+        "roster altered, or of another root",
+        "core roster::tests::another_root_a_flipped_bit_or_an_old_roster_is_refused",
         "root's signature on rosters not checked",
-        (
-            Edit(
-                ROSTER,
-                "if claimed.signer != root.thumbprint().short() || !claimed.is_signed_by(PROFILE, &domain, &root) {",
-                "if false {",
-            ),
-        ),
+        (Edit(ROSTER, "if claimed.signer != root.thumbprint().short() || !claimed.is_signed_by(PROFILE, &domain, &root) {", "if false {"),),
     ),
     Mutant(
         "re-sealing to a third party",
@@ -662,6 +663,30 @@ MUTANTS = (
         "core pairing::tests::more_connections_than_are_served_are_closed",
         "connections not counted",
         (Edit(PAIR_OFFER, "if active.load(Ordering::Acquire) >= MAX_CONNECTIONS {", "if active.load(Ordering::Acquire) == usize::MAX {"),),
+    ),
+    Mutant(
+        "home stolen, with a passphrase",
+        "core home::lock::tests::a_home_that_is_locked_from_the_start_never_shows_a_key",
+        "files written as they are",
+        (Edit(LOCK, "Ok(Zeroizing::new([MAGIC, &salt, &content, &tag].concat()))", "{ let _ = tag; Ok(Zeroizing::new(bytes.to_vec())) }"),),
+    ),
+    Mutant(
+        "home stolen, with a passphrase",
+        "core home::lock::tests::a_home_that_is_locked_from_the_start_never_shows_a_key",
+        "passphrase left out of the key",
+        (
+            Edit(
+                LOCK,
+                "argon2.hash_password_into(passphrase.as_bytes(), salt, key)",
+                "argon2.hash_password_into(passphrase.get(..0).unwrap_or_default().as_bytes(), salt, key)",
+            ),
+        ),
+    ),
+    Mutant(
+        "file of a home in another's place",
+        "core home::lock::tests::a_file_in_anothers_place_or_altered_does_not_open",
+        "name left out of the key",
+        (Edit(LOCK, "&[labels::HOME_FILE, name.as_bytes()]", "&[labels::HOME_FILE, name.get(..0).unwrap_or_default().as_bytes()]"),),
     ),
     Mutant(
         "pairing: roster of a root that nobody named",

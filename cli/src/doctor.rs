@@ -67,6 +67,7 @@ pub(crate) fn doctor(doctor: &Doctor) -> Result<Report, Failure> {
             findings.push(Finding::well(format!("node `{}` is listed in roster version {}", known.node(), known.roster().version())));
             findings.push(roster(&known));
             findings.push(store(&home));
+            findings.push(lock(&home));
             findings.extend(agents(&home, &known));
             findings.extend(own_addresses(&known));
             findings.extend(others(&known));
@@ -164,6 +165,15 @@ fn store(home: &Home) -> Finding {
         Ok(_) => Finding::well("the store can be read"),
         Err(error) => Finding::wrong("the store cannot be used", error.to_string()),
     }
+}
+
+fn lock(home: &Home) -> Finding {
+    let what = if home.is_locked() {
+        "the home's keys are encrypted under a passphrase"
+    } else {
+        "the home has no passphrase; its files are private"
+    };
+    Finding::well(what)
 }
 
 fn agents(home: &Home, known: &Membership) -> Vec<Finding> {
