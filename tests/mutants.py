@@ -358,7 +358,11 @@ MUTANTS = (
         "replay after a restart",
         "attacks repeated::a_replay_after_a_restart",
         "opened messages not written to the store",
-        (Edit(STORE, "Seen::New => add(connection, row).map(|()| Seen::New),", "Seen::New => { let _ = (connection, add); Ok(Seen::New) }"),),
+        (
+            Edit(
+                STORE, "Seen::New => add(connection, row).map(|()| Seen::New),", "Seen::New => { let _ = (connection, add); Ok(Seen::New) }"
+            ),
+        ),
     ),
     Mutant(
         "replay after a restored copy, moved into place",
