@@ -330,10 +330,12 @@ mod tests {
         let place = Place::new("swap")?;
         let (home, _) = Home::init_locked(place.0.join("home"), "pi1", PHRASE)?;
         works(&home)?;
-        let (node, agent) = (home.path().join("node.pem"), home.path().join("agents/a.pem"));
-        let sound = fs::read(&node)?;
-        fs::write(&node, fs::read(&agent)?)?;
-        assert!(home.membership().is_err());
+        let (node, agents) = (home.path().join("node.pem"), ["a", "b"].map(|name| home.path().join(format!("agents/{name}.pem"))));
+        let (sound, one) = (fs::read(&node)?, fs::read(&agents[0])?);
+        fs::write(&agents[0], fs::read(&agents[1])?)?;
+        assert!(home.agent_keys().is_err(), "an agent with another's key");
+        fs::write(&agents[0], one)?;
+        assert!(home.agent_keys().is_ok());
         for at in [0, MAGIC.len(), MAGIC.len() + SALT, sound.len() - 1] {
             let mut altered = sound.clone();
             altered[at] ^= 1;
