@@ -97,6 +97,18 @@ fn the_line_may_come_from_a_file_or_folded_or_in_capitals() -> Outcome {
     Ok(())
 }
 
+/// As in `ssh pi1 sealwire invite pi2 | sealwire join -`: the pipe stays open while both wait for each other.
+#[test]
+fn one_line_by_a_pipe_that_stays_open() -> Outcome {
+    let (one, two) = (Place::new()?, Place::new()?);
+    let mut child = one.command(&["invite", "--listen", "127.0.0.1:0", "pi2"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let pipe = child.stdout.take().ok_or("stdout")?;
+    let joined = two.command(&["join"]).stdin(Stdio::from(pipe)).output()?;
+    assert_eq!(joined.status.code(), Some(0), "{}", String::from_utf8_lossy(&joined.stderr));
+    assert_eq!(child.wait()?.code(), Some(0));
+    Ok(())
+}
+
 #[test]
 fn an_argument_works_and_is_warned_of() -> Outcome {
     let (one, two) = (Place::new()?, Place::new()?);

@@ -56,8 +56,11 @@ pub const ENVELOPE_PORT: u16 = 7451;
 /// Size in bytes of a message other than the one with the roster: the longest request has 64 patterns and 4 addresses and takes 5 KiB.
 pub const MAX_MESSAGE: usize = 8 * 1024;
 
-/// Seconds one connection may take: five short messages and two public-key operations, on a slow machine over a bad line.
+/// Seconds one connection may take once it has proven the secret: five short messages and two public-key operations, on a slow machine over a bad line.
 pub const CONNECTION_TIME: u64 = 15;
+
+/// Seconds a connection has to prove the secret: the first message comes at once, and who holds a place without it keeps others out.
+pub const HELLO_TIME: u64 = 4;
 
 /// Connections an open invite serves at once: one is needed, the others are mistakes or worse. More are closed unheard.
 pub const MAX_CONNECTIONS: usize = 8;

@@ -284,7 +284,7 @@ mod tests {
 
     fn all_are_encrypted(home: &Home) -> std::io::Result<bool> {
         let encrypted = |name: &&str| fs::read(home.path().join(name)).map(|bytes| bytes.starts_with(MAGIC));
-        SECRETS.iter().map(|name| encrypted(name)).try_fold(true, |all, one| Ok(all && one?))
+        SECRETS.iter().map(encrypted).try_fold(true, |all, one| Ok(all && one?))
     }
 
     fn works(home: &Home) -> Outcome {

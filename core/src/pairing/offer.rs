@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    CONNECTION_TIME, ENVELOPE_PORT, Invite, MAX_CONNECTIONS, MAX_FAILED_TRIES, MAX_INVITE_LIFETIME, MAX_MESSAGE, PairingError,
+    CONNECTION_TIME, ENVELOPE_PORT, HELLO_TIME, Invite, MAX_CONNECTIONS, MAX_FAILED_TRIES, MAX_INVITE_LIFETIME, MAX_MESSAGE, PairingError,
     inviter::{Answering, Applicant, turn_away},
     schedule::invite_id,
     stream::{Stream, how},
@@ -246,7 +246,7 @@ struct Desk {
 impl Desk {
     fn serve(&self, stream: TcpStream, from: SocketAddr, listed: impl Fn(&str)) -> Result<Admitted, PairingError> {
         let cut = |error: io::Error| PairingError::Cut(how(&error));
-        let mut stream = Stream::new(stream, Duration::from_secs(CONNECTION_TIME)).map_err(cut)?;
+        let mut stream = Stream::new(stream, Duration::from_secs(HELLO_TIME)).map_err(cut)?;
         let hello = stream.receive(MAX_MESSAGE).map_err(cut)?;
         let (answering, welcome) = match Answering::answer(&self.invite, &self.first_root, &hello, System.now(), &System) {
             Ok(answered) => answered,
@@ -255,6 +255,7 @@ impl Desk {
                 return Err(error);
             }
         };
+        stream.go_on_for(Duration::from_secs(CONNECTION_TIME));
         stream.send(&welcome).map_err(cut)?;
         let applicant = answering.request(&self.invite, &stream.receive(MAX_MESSAGE).map_err(cut)?)?;
         let (node, membership) = match self.list(&applicant, stream.local_ip()) {

@@ -19,6 +19,11 @@ impl Stream {
         Ok(Self { stream, deadline: Instant::now() + time })
     }
 
+    /// Gives the conversation `time` from now, once it is worth it.
+    pub(super) fn go_on_for(&mut self, time: Duration) {
+        self.deadline = Instant::now() + time;
+    }
+
     /// Writes a message; it is given up when the time is over.
     pub(super) fn send(&mut self, message: &[u8]) -> io::Result<()> {
         let length = u32::try_from(message.len()).map_err(io::Error::other)?;
