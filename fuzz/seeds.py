@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the first corpus of each fuzz target: the envelopes of the test vectors, and one change of each sort."""
+"""Makes the first corpus of each fuzz target: the envelopes and the invite of the test vectors, and one change of each sort."""
 
 from pathlib import Path
 
@@ -24,9 +24,19 @@ def changes() -> list[bytes]:
     return [bytes([form, what, place >> 8, place & 0xFF, 16]) for form in (0, 1) for what in range(6) for place in places]
 
 
+def pairing() -> list[bytes]:
+    """An invite as text, and changes to the first message of each side, also none."""
+    lines = (VECTORS.parent / "pairing" / "conversation.txt").read_text().splitlines()
+    (invite,) = [line.removeprefix("invite: ").encode() for line in lines if line.startswith("invite: ")]
+    places = (0, 1, 4, 30, 64, 1000, 1250)
+    return [b"\0" + invite] + [
+        bytes([to]) + change for to in (1, 2) for change in [b"", *(bytes([at >> 8, at & 0xFF, 1, 0]) for at in places)]
+    ]
+
+
 def main() -> None:
     """Writes them where cargo-fuzz looks."""
-    for target, seeds in (("envelope_parse", vectors()), ("envelope_open", changes())):
+    for target, seeds in (("envelope_parse", vectors()), ("envelope_open", changes()), ("pairing", pairing())):
         folder = HERE / "corpus" / target
         folder.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(seeds):

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use sealwire::{
-    Created, Endpoint, Home,
+    Created, Home,
     pairing::{Admitted, MAX_INVITE_ADDRESSES, Offer, PAIRING_PORT, Terms},
 };
 
@@ -41,8 +41,7 @@ fn home(invite: &Invite) -> Result<Home, Failure> {
     if invite.resume.is_some() {
         return Home::at(&invite.home).map_err(Failure::not_started);
     }
-    let (_, created) = Endpoint::builder().home_or_init(&invite.home, invite.name.as_deref().unwrap_or(NODE))?;
-    let home = Home::at(&invite.home).map_err(Failure::not_started)?;
+    let (home, created) = Home::init(&invite.home, invite.name.as_deref().unwrap_or(NODE))?;
     let membership = home.membership().map_err(Failure::refused)?;
     let (node, place) = (membership.node(), invite.home.display());
     match invite.name.as_deref() {

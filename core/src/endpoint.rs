@@ -206,7 +206,7 @@ impl Endpoint {
     fn join_roster(&self) -> Result<(), OpenError> {
         let (kept, known) = (self.store().kept_roster()?, self.current_roster());
         let Some(kept) = kept.filter(|kept| kept != known.as_bytes()) else { return Ok(()) };
-        let kept = known.verify_next_signature(&kept)?;
+        let kept = known.verify_beside(&kept)?;
         match kept.version().cmp(&known.version()) {
             Order::Greater => self.put_in_force(kept),
             Order::Less => self.store().keep_roster(&known)?,

@@ -169,6 +169,13 @@ impl Roster {
         })
     }
 
+    /// A roster that another process of the same home keeps, in place of this one or before it. It may be two roots on: whoever kept it has checked
+    /// that each was named.
+    pub(crate) fn verify_beside(&self, bytes: &[u8]) -> Result<Self, OpenError> {
+        let first = Domain::of(&self.root) == self.domain;
+        Self::verify_by(bytes, self.domain, |named| named.or(first.then_some(self.root)))
+    }
+
     /// The roster in `bytes`, if the root that `trusted` gives signed it. `trusted` is asked with the root that the roster names as its own, which
     /// it does unless that is the domain's first.
     fn verify_by(

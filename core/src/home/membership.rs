@@ -307,3 +307,116 @@ impl fmt::Debug for Membership {
 fn unknown(node: &str) -> EndpointError {
     StoreFailed(format!("the roster lists no node `{node}`; `sealwire members` shows all")).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::{Endpoint, NodeKey};
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    const NOW: u64 = 1_800_000_000;
+
+    /// A folder of its own for each test, gone at its end.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> std::io::Result<Self> {
+            let path = std::env::temp_dir().join(format!("sealwire-membership-{}-{name}", std::process::id()));
+            std::fs::create_dir_all(&path)?;
+            Ok(Self(path))
+        }
+
+        fn home(&self) -> Result<(Home, Endpoint), EndpointError> {
+            let (endpoint, _) = Endpoint::builder().clock(At).home_or_init(self.0.join("home"), "pi1")?;
+            Ok((Home::at(self.0.join("home"))?, endpoint))
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _gone = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    struct At;
+
+    impl crate::Clock for At {
+        fn now(&self) -> u64 {
+            NOW
+        }
+    }
+
+    #[test]
+    fn a_running_process_takes_what_is_changed_beside_it() -> Outcome {
+        let place = Place::new("beside")?;
+        let (home, running) = place.home()?;
+        let agent = running.host("a")?;
+        let mut known = home.membership()?;
+        known.set_addresses("pi1", vec!["tcp://10.0.0.1:7451".into()], NOW)?;
+        running.maintain()?;
+        assert_eq!((running.roster().version(), running.roster().claims().nodes[0].addresses.len()), (2, 1));
+        known.revoke_agent(&agent, NOW)?;
+        running.maintain()?;
+        let draft = crate::Draft::new("task", "x");
+        assert!(running.seal(&agent, &agent, &draft).is_err(), "revoked");
+        Ok(())
+    }
+
+    /// Both steps of a succession between two looks of a process that runs.
+    #[test]
+    fn a_running_process_follows_to_another_root() -> Outcome {
+        let place = Place::new("roots")?;
+        let (home, running) = place.home()?;
+        let (mut known, domain) = (home.membership()?, running.domain());
+        for file in ["second.pem", "third.pem"] {
+            known.name_next_root(&place.0.join(file), NOW)?;
+            known.succeed_root(&place.0.join(file), NOW)?;
+        }
+        running.maintain()?;
+        assert_eq!((running.roster().version(), running.roster().root(), running.domain()), (5, known.roster().root(), domain));
+        assert!(home.membership()?.holds_root());
+        let restarted = Endpoint::builder().clock(At).home(&home)?;
+        assert_eq!((restarted.domain(), restarted.roster().version()), (domain, 5));
+        Ok(())
+    }
+
+    #[test]
+    fn a_succession_that_was_interrupted_is_finished() -> Outcome {
+        let place = Place::new("interrupted")?;
+        let (home, _) = place.home()?;
+        let (file, root) = (place.0.join("next.pem"), home.path().join(ROOT));
+        let old = std::fs::read(&root)?;
+        let mut known = home.membership()?;
+        known.name_next_root(&file, NOW)?;
+        known.succeed_root(&file, NOW)?;
+        // The roster was written, the key not yet.
+        std::fs::write(&root, old)?;
+        let mut known = home.membership()?;
+        assert!(!known.holds_root() && known.set_addresses("pi1", vec![], NOW).is_err());
+        known.succeed_root(&file, NOW)?;
+        assert!(home.membership()?.holds_root());
+        assert_eq!(known.roster().version(), 3, "nothing was signed again");
+        Ok(())
+    }
+
+    #[test]
+    fn changes_at_once_are_all_kept() -> Outcome {
+        let place = Place::new("at-once")?;
+        let (home, _) = place.home()?;
+        let keys: Vec<_> =
+            (0..8).map(|_| NodeKey::generate("n").map(|node| node.key.verifying_key().thumbprint())).collect::<Result<_, _>>()?;
+        std::thread::scope(|threads| {
+            for key in &keys {
+                let home = &home;
+                threads.spawn(move || home.membership().unwrap().revoke_key(*key, NOW).unwrap());
+            }
+        });
+        let known = home.membership()?;
+        assert_eq!(known.roster().version(), 9);
+        assert!(keys.iter().all(|key| known.roster().is_revoked(key)));
+        Ok(())
+    }
+}

@@ -24,6 +24,7 @@ use crate::{
     error::StoreFailed,
     home::{Home, Membership, Record, Spent},
     key::VerifyingKey,
+    limits::ROSTER_LIFETIME,
     roster::{MAX_PATTERNS, RosterNode, check_pattern},
 };
 
@@ -284,7 +285,9 @@ impl Desk {
             Spent::BeforeByOther => return Err(PairingError::Used),
         }
         let own_address = local.and_then(announced);
-        if membership.roster().node(&node.name) != Some(&node) {
+        // A node that comes again may come because its roster has ended: it must not get one that is about to.
+        let ends_soon = membership.roster().expires().saturating_sub(now) <= ROSTER_LIFETIME / 2;
+        if ends_soon || membership.roster().node(&node.name) != Some(&node) {
             membership.admit(node.clone(), own_address, now)?;
         }
         Ok((node, membership))

@@ -252,6 +252,24 @@ fn a_listed_node_is_invited_again_with_its_key_only() -> Outcome {
     Ok(())
 }
 
+/// The way back for a node that was away until its roster ended, into a domain whose root was asleep as well.
+#[test]
+fn a_node_that_comes_again_gets_a_roster_that_lasts() -> Outcome {
+    let place = Place::new()?;
+    let long_ago = System.now() - 40 * 24 * 60 * 60;
+    let (_, _) = Endpoint::builder().clock(At(long_ago)).home_or_init(place.join("one"), "pi1")?;
+    let home = Home::at(place.join("one"))?;
+    let offer = offer(&home, &["*"])?;
+    let joining = Joining::at(&place.join("two"), &offer.invite().domain(), "pi2")?;
+    home.membership()?.admit(joining.node().listed()?, None, long_ago)?;
+    joining.finish(home.membership()?.roster(), &home.first_root()?)?;
+    assert!(Endpoint::builder().home(joining.home()).is_err(), "its roster has ended");
+    let (joined, _) = pair(offer, &place.join("two"), &Join::default())?;
+    assert_eq!(joined?.membership.roster().version(), 3);
+    assert!(Endpoint::builder().home(joining.home()).is_ok());
+    Ok(())
+}
+
 #[test]
 fn a_home_of_another_domain_does_not_join() -> Outcome {
     let (place, other) = (Place::new()?, Place::new()?);
