@@ -27,6 +27,9 @@ pub(crate) const STORE_HEDGE: &[u8] = b"sealwire/1 store hedge";
 /// A home's store: what a receive key is encrypted with.
 #[cfg(feature = "home")]
 pub(crate) const STORE_RECEIVE_KEY: &[u8] = b"sealwire/1 store receive key";
+/// A home's store: what a message that is kept is encrypted with.
+#[cfg(all(feature = "home", feature = "node"))]
+pub(crate) const STORE_MESSAGE: &[u8] = b"sealwire/1 store message";
 
 /// Media type of an envelope, in its protected header.
 pub(crate) const TYP_ENVELOPE: &str = "application/sealwire";

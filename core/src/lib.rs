@@ -34,6 +34,8 @@ mod header;
 #[cfg(feature = "home")]
 mod home;
 mod journal;
+#[cfg(feature = "node")]
+mod kept;
 mod key;
 mod labels;
 mod lane;
