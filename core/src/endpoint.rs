@@ -24,12 +24,16 @@ use crate::{
 
 mod builder;
 mod inspecting;
+#[cfg(feature = "node")]
+mod keeping;
 mod opening;
 mod sealing;
 mod upkeep;
 
 pub use builder::{Builder, EndpointError, NodeKey};
 pub use inspecting::Inspected;
+#[cfg(feature = "node")]
+pub(crate) use keeping::{Admission, Refused, SealedKept, Taken};
 #[cfg(feature = "home")]
 pub use inspecting::Inspector;
 

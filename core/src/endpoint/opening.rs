@@ -36,7 +36,7 @@ pub(super) struct Checked {
     pub(super) certificate: Arc<Certificate>,
     to: Thumbprint,
     lock: Lock,
-    life: u64,
+    pub(super) life: u64,
 }
 
 /// Told what speaks against a message that is authentic: its time, a revocation, a roster. What it returns decides whether that refuses it.
@@ -198,7 +198,7 @@ impl Endpoint {
         Ok(store.insert(&checked.row, now)?)
     }
 
-    fn refuse_seen(&self, seen: Seen, header: &Header, now: u64) -> Result<(), OpenError> {
+    pub(super) fn refuse_seen(&self, seen: Seen, header: &Header, now: u64) -> Result<(), OpenError> {
         match seen {
             // Only a clock that was set back puts the horizon into the future; otherwise the message came in the last seconds of its time.
             Seen::BeyondHorizon if header.expires <= now => return Err(OpenError::Expired { by: now - header.expires }),
@@ -209,7 +209,7 @@ impl Endpoint {
         judge(seen, header)
     }
 
-    fn permit_release(&self, checked: &Checked, now: u64) -> Result<(), OpenError> {
+    pub(super) fn permit_release(&self, checked: &Checked, now: u64) -> Result<(), OpenError> {
         let (header, size) = (&checked.message.header, checked.message.body.len());
         let [sender, reader] = {
             let state = self.state();
@@ -231,7 +231,7 @@ impl Endpoint {
     }
 
     /// What an accepted message changes besides the journal. The only place where an opened envelope touches lanes and peers.
-    fn commit(&self, checked: &Checked, now: u64) {
+    pub(super) fn commit(&self, checked: &Checked, now: u64) {
         let header = &checked.message.header;
         let pair = Pair { signer: checked.row.signer, reader: checked.to };
         let mut guard = self.state();
