@@ -41,6 +41,8 @@ mod labels;
 mod lane;
 pub mod limits;
 mod message;
+#[cfg(feature = "node")]
+pub mod node;
 mod policy;
 mod roster;
 mod schedule;
