@@ -341,7 +341,7 @@ MUTANTS = (
                 "            let (to, digest) = (lock.check_names(&header, &certificate)?, Sha256::digest(&to_verify).into());\n"
                 "            let (signer, id, expires) = (certificate.thumbprint(), header.id, header.expires);\n"
                 "            let row = Row { reader: to, signer, id, digest, expires };\n"
-                "            self.store().insert(&row, now)?;",
+                "            self.store().insert(&[&row], now)?;",
             ),
         ),
     ),
@@ -358,7 +358,11 @@ MUTANTS = (
         "replay after a restart",
         "attacks repeated::a_replay_after_a_restart",
         "opened messages not written to the store",
-        (Edit(STORE, "add(&transaction, row)?;", "let _ = (&transaction, add);"),),
+        (
+            Edit(
+                STORE, "Seen::New => add(connection, row).map(|()| Seen::New),", "Seen::New => { let _ = (connection, add); Ok(Seen::New) }"
+            ),
+        ),
     ),
     Mutant(
         "replay after a restored copy, moved into place",

@@ -8,6 +8,9 @@ pub(crate) const CERTIFICATE: &str = "sealwire/1 cert";
 pub(crate) const CERTIFICATE_REQUEST: &str = "sealwire/1 cert request";
 /// Stands in the `external_aad` of a roster.
 pub(crate) const ROSTER: &str = "sealwire/1 roster";
+/// What a notice begins with.
+#[cfg(feature = "node")]
+pub(crate) const NOTICE: &str = "sealwire/1 notice";
 /// Names a receive key.
 pub(crate) const RECEIVE_KEY_ID: &[u8] = b"sealwire/1 rk";
 /// The exporter context, and the lane secret.

@@ -43,6 +43,8 @@ pub mod limits;
 mod message;
 #[cfg(feature = "node")]
 pub mod node;
+#[cfg(feature = "node")]
+mod notice;
 mod policy;
 mod roster;
 mod schedule;

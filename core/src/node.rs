@@ -50,7 +50,9 @@ mod error;
 mod flights;
 mod hall;
 mod inbox;
+mod pace;
 mod parts;
+mod peers;
 mod replies;
 mod request;
 mod ticket;
@@ -65,6 +67,7 @@ use courier::Couriers;
 use desk::{Finish, Job, Outcome};
 use flights::{End, Flight, Flights};
 use hall::{Hall, Waiting};
+use peers::Peers;
 use replies::Replies;
 
 /// Messages under way at a time. Who sends more waits.
@@ -101,7 +104,8 @@ impl<T: Transport + 'static> Builder<T> {
     pub fn build(self) -> Result<Node<T>, NodeError> {
         tokio::runtime::Handle::try_current().map_err(|_| NodeError::NoRuntime)?;
         let left = self.endpoint.adopt()?;
-        let (inner, jobs, gone) = Inner::new(self);
+        let known = self.endpoint.remember_peers(peers::MAX_REMEMBERED)?;
+        let (inner, jobs, gone) = Inner::new(self, known);
         inner.spawn(desk::run(Arc::clone(&inner), jobs));
         inner.spawn(upkeep::run(Arc::clone(&inner)));
         let node = Node(Arc::new(Owner { inner, gone: tokio::sync::Mutex::new(gone) }));
@@ -159,6 +163,11 @@ struct Inner<T> {
     flights: Mutex<Flights>,
     confirmations: Mutex<Confirmations>,
     replies: Mutex<Replies>,
+    peers: Mutex<Peers>,
+    /// A certificate or roster has come.
+    met: Notify,
+    /// Peers that the home knew at the start.
+    known: Vec<Address>,
     halls: Mutex<HashMap<Address, Hall>>,
     attached: Mutex<HashSet<Address>>,
     /// What a process that has ended was working on, until its agent is hosted here.
@@ -342,7 +351,7 @@ impl<T: Transport + 'static> Node<T> {
 }
 
 impl<T: Transport + 'static> Inner<T> {
-    fn new(builder: Builder<T>) -> (Arc<Self>, mpsc::Receiver<Job>, mpsc::Receiver<()>) {
+    fn new(builder: Builder<T>, known: Vec<Address>) -> (Arc<Self>, mpsc::Receiver<Job>, mpsc::Receiver<()>) {
         let Builder { endpoint, transport, resend_after } = builder;
         let transport = Arc::new(transport);
         let (desk, jobs) = mpsc::channel(desk::MAX_JOBS);
@@ -357,6 +366,9 @@ impl<T: Transport + 'static> Inner<T> {
             flights: Mutex::default(),
             confirmations: Mutex::default(),
             replies: Mutex::default(),
+            peers: Mutex::default(),
+            met: Notify::new(),
+            known,
             halls: Mutex::default(),
             attached: Mutex::default(),
             left: Mutex::default(),
@@ -412,13 +424,14 @@ impl<T: Transport + 'static> Inner<T> {
         if !self.attached.lock().unwrap_or_else(PoisonError::into_inner).insert(agent.clone()) {
             return Ok(());
         }
-        for job in self.release_left(agent)? {
-            let desk = self.desk.clone();
-            self.spawn(async move { drop(desk.send(job).await) });
+        let changes = self.release_left(agent)?;
+        if !changes.is_empty() {
+            self.endpoint.apply(&changes)?;
         }
         let (arrived, arriving) = mpsc::channel(inbox::AT_ONCE);
         self.spawn(inbox::receive(Arc::clone(self), agent.clone(), arrived));
         self.spawn(inbox::open(Arc::clone(self), agent.clone(), arriving));
+        self.greet(agent, &self.known);
         Ok(())
     }
 

@@ -11,12 +11,13 @@ use super::{
 };
 use crate::{
     address::Address,
+    certificate::Certificate,
     envelope::{Blinded, Envelope, Form, Signed},
     error::{OpenError, SealError, StoreFailed},
     header::Header,
     journal::{Arrival, Change, Left, RowKey, Seen, Work},
     kept::Kept,
-    key::{MessageId, Thumbprint},
+    key::{LaneId, MessageId, Thumbprint},
     limits::{CLOCK_TOLERANCE, MAX_ENVELOPE},
     message::{Draft, Message},
     policy::Direction,
@@ -59,7 +60,7 @@ pub(crate) enum Taken {
 pub(crate) struct Refused {
     pub(crate) error: OpenError,
     /// Whom the message is from, where that was proven.
-    pub(crate) from: Option<(Address, Address)>,
+    pub(crate) from: Option<Address>,
 }
 
 impl From<OpenError> for Refused {
@@ -187,16 +188,16 @@ impl Endpoint {
         };
         let checked = self.check(&envelope, now, &mut object)?;
         let header = &checked.message.header;
-        let from = Some((header.from.clone(), header.to.clone()));
+        let from = Some(header.from.clone());
         if let Some(error) = behind {
             return Err(Refused { error, from });
         }
-        let known = self.store().look_up(&checked.row).map_err(OpenError::from)?;
+        let known = self.store().look_up(&[&checked.row]).map_err(OpenError::from)?.into_iter().next().unwrap_or(Seen::Before);
         if known == Seen::Before {
             return Ok(Step::Again(checked.message.header, checked.row.key()));
         }
         let refuse = |error| Refused { error, from: from.clone() };
-        self.refuse_seen(known, header, now).map_err(refuse)?;
+        self.refuse_seen(known, &checked, now).map_err(refuse)?;
         let kept = match admit(header, &checked.row.key()).map_err(refuse)? {
             Admission::Kept => Some(Kept::of_plaintext(&checked.message.plaintext).map_err(|_| OpenError::NotAuthentic)?),
             Admission::Passing => None,
@@ -240,7 +241,7 @@ impl Endpoint {
         if seen == Seen::Before {
             return self.again(checked.message.header, key);
         }
-        self.refuse_seen(seen, &checked.message.header, now)?;
+        self.refuse_seen(seen, &checked, now)?;
         self.commit(&checked, now);
         let message = checked.message;
         let in_earlier_life = message.header.issued <= began.saturating_add(CLOCK_TOLERANCE) && began > 0;
@@ -277,12 +278,63 @@ impl Endpoint {
     }
 
     /// The certificate that `address` is sealed for with.
-    pub(crate) fn certificate_of(&self, address: &Address) -> Option<Arc<crate::certificate::Certificate>> {
+    pub(crate) fn certificate_of(&self, address: &Address) -> Option<Arc<Certificate>> {
         self.state().certificate_of(address)
+    }
+
+    pub(crate) fn roster_version(&self) -> u64 {
+        self.state().roster.version()
+    }
+
+    /// Whether the roster lists the node of that agent, and lets it host the name.
+    pub(crate) fn lists(&self, agent: &Address) -> bool {
+        self.state().roster.node(agent.node()).is_some_and(|node| node.may_host(agent.name()))
+    }
+
+    /// As [`Endpoint::introduce`], for a certificate that comes from anybody: only one that was issued later than what is known of its agent
+    /// changes something, and lanes to that agent are forgotten then, at the price of one opening each.
+    pub(crate) fn introduce_newer(&self, certificate: &[u8]) -> Result<Option<Address>, OpenError> {
+        let known = self.state().verified.contains_key(&digest(certificate));
+        if known {
+            return Ok(None);
+        }
+        let (now, roster) = (self.clock.now(), self.current_roster());
+        let offered = Certificate::verify(certificate, &self.domain, &roster, now)?;
+        let address = offered.subject().clone();
+        let mut state = self.state();
+        if state.agents.contains_key(&address) {
+            return Ok(None);
+        }
+        let present = state.peers.get(&address).map(|present| (present.issued(), present.thumbprint()));
+        if present.is_some_and(|(issued, _)| issued >= offered.issued() && self.holds(&state, &address, now)) {
+            return Ok(None);
+        }
+        state.remember(Arc::new(offered), now);
+        if let Some((_, thumbprint)) = present {
+            state.lanes.forget_reader(&thumbprint);
+        }
+        Ok(Some(address))
+    }
+
+    fn holds(&self, state: &super::State, address: &Address, now: u64) -> bool {
+        state.peers.get(address).is_some_and(|known| known.check_now(&state.roster, now).is_ok())
+    }
+
+    /// The peer says, in an unauthenticated hint, that it does not hold a lane. If it is one that is used or offered here it is forgotten, and
+    /// its reader returned.
+    pub(crate) fn lose_lane(&self, lane: LaneId) -> Option<Address> {
+        let mut state = self.state();
+        let reader = state.lanes.forget(lane)?;
+        state.peers.iter().find(|(_, certificate)| certificate.thumbprint() == reader).map(|(address, _)| address.clone())
     }
 
     /// The message that is kept, to be released again.
     pub(crate) fn released_again(&self, key: &RowKey, form: Form, kept: Kept) -> Result<Message, StoreFailed> {
         kept.into_message(key.signer, form).map_err(|_| StoreFailed("a message that was kept cannot be read".into()))
     }
+}
+
+/// SHA-256.
+pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }

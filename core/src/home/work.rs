@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{
-    store::{self, HomeStore, Page, add, advance, failed_io, is_continued, life_is_new, purge_if_due, signed, unsigned},
+    store::{self, HomeStore, Page, advance, failed_io, is_continued, life_is_new, purge_if_due, signed, unsigned},
     worker::{self, Worker, WorkerId},
 };
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
     journal::{Arrival, Change, Expects, Left, Outgoing, RowKey, Seen, Work, Working},
     kept::Kept,
     key::{MessageId, Thumbprint},
-    limits::MAX_JOURNAL_ROWS,
     schedule::StoreKey,
 };
 
@@ -136,15 +135,10 @@ impl Working for HomeStore {
 
 fn take(connection: &Connection, key: &StoreKey, arrival: &Arrival<'_>, worker: &WorkerId) -> rusqlite::Result<Seen> {
     let row = arrival.row;
-    let page = Page::read(connection, row)?;
-    let seen = match page.seen(row) {
-        Seen::New if page.used >= MAX_JOURNAL_ROWS => Seen::Full,
-        seen => seen,
-    };
+    let seen = Page::read(connection, row)?.add(connection, row)?;
     if seen != Seen::New {
         return Ok(seen);
     }
-    add(connection, row)?;
     if let Some(kept) = arrival.kept {
         let state = if arrival.form == Form::Lane { PENDING_LANE } else { PENDING_OPENING };
         let content = lock(key, &work_place(&row.key(), state), kept, &row.digest)?;

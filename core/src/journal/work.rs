@@ -180,7 +180,7 @@ impl Working for MemoryStore {
             if self.work.bytes.saturating_add(size) > MAX_KEPT_IN_MEMORY {
                 return Ok(Seen::Full);
             }
-            let seen = self.insert(arrival.row, now)?;
+            let seen = self.insert(&[arrival.row], now)?.into_iter().next().unwrap_or(Seen::Before);
             if let (Seen::New, Some(kept)) = (seen, arrival.kept) {
                 self.work.keep(arrival.row.key(), Work::Pending(arrival.form, kept.clone()), arrival.row.expires);
             }

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     address::Address,
     endpoint::{Admission, Refused, Taken},
+    envelope::Form,
     error::OpenError,
     header::Header,
     journal::{Change, Expects, RowKey, Work},
@@ -116,7 +117,7 @@ impl<T: Transport + 'static> Inner<T> {
         let bytes: Vec<_> = envelopes.iter().map(|(_, bytes)| *bytes).collect();
         let taken = self.endpoint.take(&bytes, &|header, key| self.admit(header, key));
         let mut changes = Vec::new();
-        for ((at, _), taken) in envelopes.iter().zip(taken) {
+        for ((at, bytes), taken) in envelopes.iter().zip(taken) {
             match taken {
                 Ok(Taken::New { message, key, in_earlier_life }) => self.arrived(message, key, in_earlier_life, &mut changes, &mut jobs),
                 Ok(Taken::Again { header, key, work }) => self.again(&header, &key, work, &mut changes, &mut jobs),
@@ -125,7 +126,7 @@ impl<T: Transport + 'static> Inner<T> {
                     if let Some(settled) = settled.get_mut(*at).filter(|_| again) {
                         *settled = false;
                     }
-                    self.refused(agent, &refused, &mut jobs);
+                    self.refused(agent, &refused, bytes);
                 }
             }
         }
@@ -151,14 +152,17 @@ impl<T: Transport + 'static> Inner<T> {
     }
 
     fn arrived(&self, message: Message, key: RowKey, redelivered: bool, changes: &mut Vec<Change>, jobs: &mut Vec<Job>) {
-        self.acknowledged(message.header(), &key, changes);
         let header = message.header();
+        self.acknowledged(header, &key, changes);
+        if message.form() == Form::Opening {
+            self.came_from(&header.to, &header.from, jobs);
+        }
         tracing::debug!(from = %header.from, to = %header.to, kind = header.kind, id = %header.id, size = message.body().len(), "arrived");
         match header.kind.as_str() {
             ACK => {}
             CANCEL => self.cancelled(header, &key, changes),
             parts::KIND => self.part(&message, &key),
-            _ if header.answers.is_some() => self.answered(message, key, changes, jobs),
+            _ if header.answers.is_some() => self.answered(message, key, changes),
             _ => {
                 let to = header.to.clone();
                 self.halls().entry(to).or_default().enter(Waiting { key, message: Some(message), redelivered });
@@ -186,7 +190,7 @@ impl<T: Transport + 'static> Inner<T> {
     }
 
     /// A reply has arrived, for the first time or again after a restart.
-    pub(super) fn answered(&self, message: Message, key: RowKey, changes: &mut Vec<Change>, jobs: &mut Vec<Job>) {
+    pub(super) fn answered(&self, message: Message, key: RowKey, changes: &mut Vec<Change>) {
         let Some(answered) = message.header().answers else { return };
         let (way, id) = (super::request::back(&message), message.header().id);
         let outcome = self.flights().answer(answered.id, Answer { message, key });
@@ -201,7 +205,6 @@ impl<T: Transport + 'static> Inner<T> {
             }
             Answered::Held => {}
         }
-        let _ = jobs;
     }
 
     fn part(&self, message: &Message, key: &RowKey) {
@@ -240,14 +243,14 @@ impl<T: Transport + 'static> Inner<T> {
         }
     }
 
-    fn refused(&self, agent: &Address, refused: &Refused, _jobs: &mut Vec<Job>) {
-        let from = refused.from.as_ref().map(|(from, _)| from.as_str());
-        tracing::debug!(%agent, from, error = %refused.error, "refused");
-    }
-
-    /// Something that is said in the open. `false`: it is no notice.
-    fn hear(&self, _agent: &Address, _bytes: &[u8], _jobs: &mut Vec<Job>) -> bool {
-        false
+    fn refused(&self, agent: &Address, refused: &Refused, bytes: &[u8]) {
+        let from = refused.from.as_ref();
+        tracing::debug!(%agent, from = from.map(Address::as_str), error = %refused.error, "refused");
+        match (&refused.error, from) {
+            (OpenError::RosterBehind { .. }, Some(from)) => self.is_behind(agent, from),
+            (error @ (OpenError::UnknownKey | OpenError::UnknownLane), _) => self.hint(agent, bytes, error),
+            _ => {}
+        }
     }
 
     /// Takes over what processes of this home that have ended had taken over.
@@ -269,23 +272,20 @@ impl<T: Transport + 'static> Inner<T> {
     }
 
     /// Releases again what a process that has ended was working on for `agent`.
-    pub(super) fn release_left(&self, agent: &Address) -> Result<Vec<Job>, crate::error::StoreFailed> {
+    pub(super) fn release_left(&self, agent: &Address) -> Result<Vec<Change>, crate::error::StoreFailed> {
         let Some(reader) = self.endpoint.hosts(agent) else { return Ok(Vec::new()) };
         let Some(keys) = self.left().remove(&reader) else { return Ok(Vec::new()) };
-        let (mut changes, mut jobs) = (Vec::new(), Vec::new());
+        let mut changes = Vec::new();
         for key in keys {
             let Some(Work::Pending(form, kept)) = self.endpoint.work(&key)? else { continue };
             let message = self.endpoint.released_again(&key, form, kept)?;
             if message.header().answers.is_some() {
-                self.answered(message, key, &mut changes, &mut jobs);
+                self.answered(message, key, &mut changes);
             } else {
                 self.halls().entry(agent.clone()).or_default().enter(Waiting { key, message: Some(message), redelivered: true });
             }
         }
-        if !changes.is_empty() {
-            jobs.push(Job::Write(changes));
-        }
-        Ok(jobs)
+        Ok(changes)
     }
 }
 

@@ -41,11 +41,6 @@ impl<K: Hash + Eq> Pace<K> {
         self.last.insert(name, now);
         true
     }
-
-    /// Whether it passed for that name within the last `window`.
-    pub(super) fn passed(&self, name: &K, window: Duration, now: Instant) -> bool {
-        self.last.get(name).is_some_and(|last| now.duration_since(*last) < window)
-    }
 }
 
 #[cfg(test)]
@@ -61,8 +56,6 @@ mod tests {
         assert!(!pace.allows("c", start), "two in one second");
         assert!(pace.allows("c", start + Duration::from_secs(2)));
         assert!(pace.allows("a", start + Duration::from_secs(10)));
-        assert!(pace.passed(&"a", Duration::from_secs(5), start + Duration::from_secs(12)));
-        assert!(!pace.passed(&"c", Duration::from_secs(5), start + Duration::from_secs(12)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{MutexGuard, PoisonError},
 };
 
 use tokio::time::{Duration, Instant, timeout};
@@ -25,9 +25,6 @@ const MAX_RECENT: usize = 64;
 
 /// Peers that are known again after a restart.
 pub(super) const MAX_REMEMBERED: usize = 1024;
-
-/// How long an answer to a question of ours is waited for, and taken.
-const ASKED: Duration = Duration::from_secs(60);
 
 /// First and longest pause between two questions for one certificate.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5)];
@@ -266,12 +263,3 @@ impl<T: Transport + 'static> Inner<T> {
         self.ask_roster(agent, from);
     }
 }
-
-/// Whether an answer about `agent` was asked for lately.
-#[allow(dead_code, reason = "kept beside its constant")]
-fn was_asked(asks: &Pace<Address>, agent: &Address) -> bool {
-    asks.passed(agent, ASKED, Instant::now())
-}
-
-/// The peers of a node, shared with its tasks.
-pub(super) type Shared = Arc<Peers>;

@@ -10,8 +10,6 @@ use super::{
     flights::{Due, End},
 };
 use crate::{
-    address::Address,
-    error::SealError,
     header::MessageRef,
     journal::{Change, Outgoing},
     key::MessageId,
@@ -62,6 +60,8 @@ impl<T: Transport + 'static> Inner<T> {
             match due {
                 Due::Send(outgoing) => {
                     tracing::debug!(to = %outgoing.to, id = %outgoing.id, "not acknowledged yet; sealed anew");
+                    // It may have another receive key by now.
+                    self.ask_certificate(&outgoing.from, &outgoing.to);
                     let _closed = self.desk.send(Job::Again(outgoing)).await;
                 }
                 Due::Expired(flight) => {
@@ -84,14 +84,6 @@ impl<T: Transport + 'static> Inner<T> {
         let _closed = self.desk.send(Job::Write(vec![Change::Sent { signer, id }])).await;
         let draft = Draft::new(CANCEL, Vec::new()).answers(request);
         let _closed = self.desk.send(Job::Tell { from, to, draft }).await;
-    }
-
-    /// Waits until there is a certificate to seal for `to` with.
-    pub(super) async fn meet(&self, _from: &Address, to: &Address, _patience: Duration) -> Result<(), NodeError> {
-        if self.endpoint.knows(to) {
-            return Ok(());
-        }
-        Err(SealError::UnknownReader(to.clone()).into())
     }
 }
 
