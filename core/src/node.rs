@@ -538,3 +538,6 @@ impl<R> Drop for AbortOnDrop<R> {
         self.0.abort();
     }
 }
+
+#[cfg(test)]
+mod tests;

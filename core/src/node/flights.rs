@@ -200,11 +200,6 @@ impl Flights {
             }
         }
     }
-
-    /// The key that signed `id`, if it is under way.
-    pub(super) fn signer_of(&self, id: MessageId) -> Option<Thumbprint> {
-        self.of.get(&id).map(|flight| flight.outgoing.signer)
-    }
 }
 
 /// What became of a reply.

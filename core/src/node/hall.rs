@@ -48,11 +48,6 @@ impl Hall {
         self.queue.len() >= MAX_WAITING
     }
 
-    /// Whether the message waits or is being worked on here.
-    pub(super) fn has(&self, key: &RowKey) -> bool {
-        self.running.contains_key(key) || self.queue.iter().any(|waiting| waiting.key == *key)
-    }
-
     pub(super) fn enter(&mut self, mut waiting: Waiting) {
         let size = waiting.message.as_ref().map_or(0, |message| message.body().len());
         if self.ready + size > MAX_READY {

@@ -5,4 +5,7 @@
 
 mod bad;
 mod basics;
+mod meeting;
+#[cfg(feature = "home")]
+mod restarted;
 mod world;

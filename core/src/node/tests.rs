@@ -1,0 +1,142 @@
+//! What happens when a peer loses what it had in memory, and when the roster changes.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::*;
+use crate::{
+    NodeKey, Root, RosterClaims,
+    notice::Notice,
+    transport::{Memory, Parcel},
+};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+const LONG: Duration = Duration::from_secs(60);
+
+struct World {
+    root: Root,
+    nodes: Vec<Node<Memory>>,
+    transport: Memory,
+}
+
+impl World {
+    /// Two nodes that send again after `pause`.
+    fn new(pause: Duration) -> Result<Self, Box<dyn std::error::Error>> {
+        let (root, transport) = (Root::generate()?, Memory::new());
+        let keys = [NodeKey::generate("n0")?, NodeKey::generate("n1")?];
+        let claims = RosterClaims { nodes: keys.iter().map(NodeKey::listed).collect::<Result<_, _>>()?, revoked: Vec::new() };
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+        let roster = root.sign_roster(None, claims, now);
+        let mut nodes = Vec::new();
+        for key in keys {
+            let endpoint = Endpoint::builder().member(key, *root.verifying_key(), roster.clone())?;
+            nodes.push(Node::builder(endpoint, transport.clone()).resend_after(pause).build()?);
+        }
+        Ok(Self { root, nodes, transport })
+    }
+
+    fn agents(&self) -> Result<(Address, Address), NodeError> {
+        let echo = |request: Request| async move { Ok(Reply::new("result", request.message().body().to_vec())) };
+        Ok((self.nodes[0].host("boss")?, self.nodes[1].serve("worker", echo)?))
+    }
+
+    async fn ask(&self, boss: &Address, worker: &Address, body: &'static str) -> Result<Message, NodeError> {
+        self.nodes[0].request(boss, worker, Draft::new("task", body), LONG).await
+    }
+}
+
+/// Keys and lanes of the peer are burned. It says so to whom it had to do with, and the message is sealed anew long before anybody would have
+/// sent it again by himself.
+#[tokio::test]
+async fn a_peer_that_burned_its_keys_is_served_again_at_once() -> Outcome {
+    let world = World::new(LONG * 10)?;
+    let (boss, worker) = world.agents()?;
+    for _ in 0..3 {
+        world.ask(&boss, &worker, "before").await?;
+    }
+    world.nodes[1].endpoint().begin_life(|store| store.begin_life())?;
+    assert_eq!(world.ask(&boss, &worker, "after").await?.body(), b"after");
+    Ok(())
+}
+
+/// The same when nobody could say so: the sender seals anew by itself.
+#[tokio::test]
+async fn a_sender_that_hears_nothing_asks_and_seals_anew() -> Outcome {
+    let world = World::new(Duration::from_millis(50))?;
+    let (boss, worker) = world.agents()?;
+    world.ask(&boss, &worker, "before").await?;
+    world.nodes[1].endpoint().begin_life(|store| store.begin_life())?;
+    // Whom it had to do with is forgotten too.
+    *world.nodes[1].inner().peers.lock().map_err(|error| error.to_string())? = Peers::default();
+    assert_eq!(world.ask(&boss, &worker, "after").await?.body(), b"after");
+    Ok(())
+}
+
+/// What was taken in before the journal forgot and comes again after it may have been processed: its handler is told.
+#[tokio::test]
+async fn what_may_have_been_processed_in_an_earlier_life_is_marked() -> Outcome {
+    let world = World::new(Duration::from_millis(50))?;
+    let boss = world.nodes[0].host("boss")?;
+    let (told, mut runs) = mpsc::channel(8);
+    let worker = world.nodes[1].serve("worker", move |request: Request| {
+        let told = told.clone();
+        async move {
+            let redelivered = request.is_redelivered();
+            told.send(redelivered).await.map_err(|error| error.to_string())?;
+            if redelivered { Ok(Reply::new("result", "again")) } else { std::future::pending().await }
+        }
+    })?;
+    let node = world.nodes[0].clone();
+    let asked = tokio::spawn(async move { node.request(&boss, &worker, Draft::new("task", "x"), LONG).await });
+    assert_eq!(timeout(LONG, runs.recv()).await?, Some(false));
+    world.nodes[1].endpoint().begin_life(|store| store.begin_life())?;
+    assert_eq!(timeout(LONG, runs.recv()).await?, Some(true));
+    assert_eq!(asked.await??.body(), b"again");
+    Ok(())
+}
+
+/// A newer roster reaches a node that has not heard of it, through whoever writes to it.
+#[tokio::test]
+async fn a_newer_roster_is_fetched() -> Outcome {
+    let world = World::new(Duration::from_millis(50))?;
+    let (boss, worker) = world.agents()?;
+    world.ask(&boss, &worker, "before").await?;
+    let present = world.nodes[0].endpoint().roster();
+    let now = present.issued() + 1;
+    let next = world.root.sign_roster(Some(&present), present.claims().clone(), now);
+    world.nodes[0].endpoint().follow(next.as_bytes())?;
+    assert_eq!(world.ask(&boss, &worker, "after").await?.body(), b"after");
+    assert_eq!(world.nodes[1].endpoint().roster().version(), 2);
+    Ok(())
+}
+
+/// Bytes that are nothing, notices that lie: those who talk go on.
+#[tokio::test]
+async fn lies_in_the_open_cost_little() -> Outcome {
+    let world = World::new(Duration::from_millis(50))?;
+    let (boss, worker) = world.agents()?;
+    world.ask(&boss, &worker, "before").await?;
+    let old = world.nodes[1].endpoint().certificate(&worker).ok_or("no certificate")?;
+    let lies = [
+        Notice::Certificate(vec![0; 100]),
+        Notice::Started(old.as_bytes().to_vec()),
+        Notice::Roster(vec![0xa0; 1000]),
+        Notice::UnknownLane(crate::LaneId::from_bytes([7; 16])),
+        Notice::AskCertificate { about: worker.clone(), asker: "victim@nowhere".parse()?, roster: 0 },
+        Notice::AskRoster { asker: "victim@nowhere".parse()?, roster: 0 },
+    ];
+    for agent in [&boss, &worker] {
+        for lie in &lies {
+            world.transport.send(agent, lie.clone().into()).await?;
+        }
+        world.transport.send(agent, Parcel::in_the_open(vec![0x83; 40])).await?;
+        world.transport.send(agent, Parcel::in_the_open(Vec::new())).await?;
+    }
+    assert_eq!(world.ask(&boss, &worker, "after").await?.body(), b"after");
+    let victim = "victim@nowhere".parse()?;
+    let nothing = timeout(Duration::from_millis(100), world.transport.receive(&victim)).await;
+    assert!(nothing.is_err(), "nodes answer nobody whom the roster does not list");
+    Ok(())
+}
