@@ -107,9 +107,11 @@ pub(crate) struct MemoryStore {
     horizon: u64,
     #[cfg(feature = "node")]
     work: work::MemoryWork,
-    /// When this life began; none until the first message of a life that follows another.
+    /// When this life took its first message, if it follows another life.
     #[cfg(feature = "node")]
     began: Option<u64>,
+    #[cfg(feature = "node")]
+    follows_another: bool,
 }
 
 impl MemoryStore {
@@ -194,7 +196,11 @@ impl Store for MemoryStore {
     }
 
     fn begin_life(&mut self) -> Result<(), StoreFailed> {
-        *self = Self::default();
+        *self = Self {
+            #[cfg(feature = "node")]
+            follows_another: true,
+            ..Self::default()
+        };
         Ok(())
     }
 

@@ -322,6 +322,7 @@ impl<T: Transport + 'static> Node<T> {
         inner.alive.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut gone = self.0.gone.lock().await;
         while gone.recv().await.is_some() {}
+        inner.endpoint.retire();
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of one message; a type of their own would have no other use")]
@@ -414,6 +415,17 @@ impl<T: Transport + 'static> Inner<T> {
             }
             drop(alive);
         });
+    }
+
+    /// Does something that takes the processor or the disk for a while, elsewhere.
+    async fn aside<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Option<R> {
+        let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(alive);
+            result
+        });
+        done.await.inspect_err(|error| tracing::error!(%error, "work that was put aside panicked")).ok()
     }
 
     /// Begins to receive for an agent that is hosted here; again changes nothing.
@@ -513,12 +525,12 @@ impl<T: Transport + 'static> Inner<T> {
     /// A message that is only in the store.
     async fn fetch(self: &Arc<Self>, key: RowKey) -> Option<Message> {
         let inner = Arc::clone(self);
-        let fetched = tokio::task::spawn_blocking(move || match inner.endpoint.work(&key) {
+        let fetched = self.aside(move || match inner.endpoint.work(&key) {
             Ok(Some(Work::Pending(form, kept))) => inner.endpoint.released_again(&key, form, kept).map(Some),
             Ok(_) => Ok(None),
             Err(error) => Err(error),
         });
-        fetched.await.ok()?.inspect_err(|error| tracing::warn!(%error, "a message that waited cannot be read")).ok()?
+        fetched.await?.inspect_err(|error| tracing::warn!(%error, "a message that waited cannot be read")).ok()?
     }
 }
 

@@ -271,6 +271,13 @@ impl Endpoint {
         self.store().working()?.adopt()
     }
 
+    /// Lets the next process of this home go on with what this one has taken over.
+    pub(crate) fn retire(&self) {
+        if let Ok(working) = self.store().working() {
+            working.retire();
+        }
+    }
+
     /// Takes the peers that the home knows. A certificate that does not hold any more is passed over.
     pub(crate) fn remember_peers(&self, limit: usize) -> Result<Vec<Address>, StoreFailed> {
         let certificates = self.store().working()?.peers(limit)?;
@@ -291,8 +298,8 @@ impl Endpoint {
         self.state().roster.node(agent.node()).is_some_and(|node| node.may_host(agent.name()))
     }
 
-    /// As [`Endpoint::introduce`], for a certificate that comes from anybody: only one that was issued later than what is known of its agent
-    /// changes something, and lanes to that agent are forgotten then, at the price of one opening each.
+    /// As [`Endpoint::introduce`], for a certificate that comes from anybody: only one that is new here and not older than what is known of
+    /// its agent changes something, and lanes to that agent are forgotten then, at the price of one opening each.
     pub(crate) fn introduce_newer(&self, certificate: &[u8]) -> Result<Option<Address>, OpenError> {
         let known = self.state().verified.contains_key(&digest(certificate));
         if known {
@@ -306,7 +313,7 @@ impl Endpoint {
             return Ok(None);
         }
         let present = state.peers.get(&address).map(|present| (present.issued(), present.thumbprint()));
-        if present.is_some_and(|(issued, _)| issued >= offered.issued() && self.holds(&state, &address, now)) {
+        if present.is_some_and(|(issued, _)| issued > offered.issued() && self.holds(&state, &address, now)) {
             return Ok(None);
         }
         state.remember(Arc::new(offered), now);

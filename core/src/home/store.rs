@@ -347,8 +347,10 @@ fn settle(connection: &mut Connection, marker: &Marker, moment: Moment, new_life
 fn begin(connection: &mut Connection, marker: &Marker, new_life: LifeId) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch("DELETE FROM receive_key; DELETE FROM opened; DELETE FROM work;")?;
-    transaction.execute("UPDATE life SET id = ?1, horizon = 0, purged = 0, began = ?2", params![new_life, NOT_YET])?;
     let sequence: i64 = transaction.query_row("SELECT sequence FROM life", [], |row| row.get(0))?;
+    // Before the first life there was none in which something was processed.
+    let began = if sequence == 0 { 0 } else { NOT_YET };
+    transaction.execute("UPDATE life SET id = ?1, horizon = 0, purged = 0, began = ?2", params![new_life, began])?;
     advance(&transaction, marker, Mark { life: new_life, sequence: unsigned(sequence) })?;
     transaction.commit()?;
     empty_log(connection)

@@ -124,6 +124,10 @@ impl Working for HomeStore {
         self.adopt_ended(&ended, &worker).map_err(|error| self.failed(&error))
     }
 
+    fn retire(&mut self) {
+        self.worker = None;
+    }
+
     fn peers(&mut self, limit: usize) -> Result<Vec<Vec<u8>>, StoreFailed> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let read = |connection: &Connection| -> rusqlite::Result<Vec<Vec<u8>>> {

@@ -114,6 +114,9 @@ pub(crate) trait Working {
     /// Takes over what processes of this home that have ended had taken over.
     fn adopt(&mut self) -> Result<Left, StoreFailed>;
 
+    /// Takes nothing over any more: what was is for the next process, even if this one goes on.
+    fn retire(&mut self);
+
     /// Certificates of peers, those met last first.
     fn peers(&mut self, limit: usize) -> Result<Vec<Vec<u8>>, StoreFailed>;
 }
@@ -174,7 +177,9 @@ impl Work {
 
 impl Working for MemoryStore {
     fn take_all(&mut self, arrivals: &[Arrival<'_>], now: u64) -> Result<Vec<Seen>, StoreFailed> {
-        self.began.get_or_insert(now);
+        if self.follows_another {
+            self.began.get_or_insert(now);
+        }
         let take = |arrival: &Arrival<'_>| {
             let size = arrival.kept.map_or(0, |kept| kept.as_bytes().len());
             if self.work.bytes.saturating_add(size) > MAX_KEPT_IN_MEMORY {
@@ -230,6 +235,8 @@ impl Working for MemoryStore {
     fn adopt(&mut self) -> Result<Left, StoreFailed> {
         Ok(Left::default())
     }
+
+    fn retire(&mut self) {}
 
     fn peers(&mut self, _: usize) -> Result<Vec<Vec<u8>>, StoreFailed> {
         Ok(Vec::new())

@@ -121,9 +121,8 @@ pub(super) async fn run<T: Transport + 'static>(inner: std::sync::Arc<Inner<T>>,
     let mut batch = Vec::with_capacity(AT_ONCE);
     while jobs.recv_many(&mut batch, AT_ONCE).await > 0 {
         let (work, desk) = (std::mem::replace(&mut batch, Vec::with_capacity(AT_ONCE)), std::sync::Arc::clone(&inner));
-        if tokio::task::spawn_blocking(move || desk.do_jobs(work)).await.is_err() {
-            tracing::error!("the desk of a node panicked; what it was given is lost until it is sent again");
-        }
+        // A panic is in the log; what was given to the desk is lost until it is sent again.
+        let _panicked = inner.aside(move || desk.do_jobs(work)).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The inbox of an agent: what arrives is opened several at a time, and goes where it belongs.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    Inner,
+    Inner, NodeError,
     confirmations::{AT_LEISURE, SOON},
     desk::{ACK, CANCEL, Job},
     flights::{Answer, Answered, End},
@@ -70,14 +70,11 @@ pub(super) async fn open<T: Transport + 'static>(inner: Arc<Inner<T>>, agent: Ad
     while arrived.recv_many(&mut batch, AT_ONCE).await > 0 {
         let deliveries = std::mem::replace(&mut batch, Vec::with_capacity(AT_ONCE));
         let (opener, reader) = (Arc::clone(&inner), agent.clone());
-        let opened = tokio::task::spawn_blocking(move || {
+        let opened = inner.aside(move || {
             let opened = opener.open(&reader, &deliveries);
             (deliveries, opened)
         });
-        let Ok((deliveries, (settled, jobs))) = opened.await else {
-            tracing::error!(%agent, "opening panicked; the transport gives again what was not acknowledged");
-            continue;
-        };
+        let Some((deliveries, (settled, jobs))) = opened.await else { continue };
         for job in jobs {
             if inner.desk.send(job).await.is_err() {
                 return;
@@ -181,7 +178,7 @@ impl<T: Transport + 'static> Inner<T> {
             if let Some(flight) = flight {
                 changes.push(Change::Sent { signer: flight.outgoing.signer, id: *id });
                 if let End::Waiting(waiting) = flight.end {
-                    let _given_up = waiting.send(Err(super::NodeError::NoReply));
+                    let _given_up = waiting.send(Err(NodeError::NoReply));
                 }
             } else if let Some(request) = self.replies().confirm(*id, key) {
                 changes.push(Change::Confirmed { key: request });
@@ -253,7 +250,23 @@ impl<T: Transport + 'static> Inner<T> {
         }
     }
 
-    /// Takes over what processes of this home that have ended had taken over.
+    /// Goes on with what other processes of this home have left since this one has started.
+    pub(super) fn take_over(self: &Arc<Self>) -> Result<(), NodeError> {
+        let mut agents = self.resume_left(self.endpoint.adopt()?);
+        agents.extend(self.attached.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        for agent in agents {
+            self.endpoint.host(agent.name())?;
+            self.attach(&agent)?;
+            let changes = self.release_left(&agent)?;
+            if !changes.is_empty() {
+                self.endpoint.apply(&changes)?;
+            }
+            self.pump(&agent);
+        }
+        Ok(())
+    }
+
+    /// Takes note of what processes of this home that have ended had taken over. Returns whose it is to send.
     pub(super) fn resume_left(&self, left: crate::journal::Left) -> Vec<Address> {
         let now = Instant::now();
         let mut agents = Vec::new();

@@ -236,7 +236,7 @@ impl<T: Transport + 'static> Inner<T> {
 
     /// An envelope for `agent` was refused: tells those who may have sent it what they can do. An envelope names no sender.
     pub(super) fn hint(&self, agent: &Address, bytes: &[u8], error: &OpenError) {
-        let lane = match (error, Envelope::parse(bytes.to_vec()).map(|envelope| envelope.claims())) {
+        let lost_lane = match (error, Envelope::parse(bytes.to_vec()).map(|envelope| envelope.claims())) {
             (OpenError::UnknownLane, Ok(Claims::Lane(lane))) => Some(lane),
             (OpenError::UnknownKey, Ok(Claims::Opening(_))) => None,
             _ => return,
@@ -250,10 +250,12 @@ impl<T: Transport + 'static> Inner<T> {
         };
         let certificate = self.endpoint.certificate(agent);
         for peer in told {
-            match (lane, &certificate) {
-                (Some(lane), _) => self.tell(&peer, Notice::UnknownLane(lane)),
-                (None, Some(certificate)) => self.tell(&peer, Notice::Certificate(certificate.as_bytes().to_vec())),
-                (None, None) => {}
+            // The lane may be gone because the key behind it is: the certificate says which to seal for.
+            if let Some(certificate) = &certificate {
+                self.tell(&peer, Notice::Certificate(certificate.as_bytes().to_vec()));
+            }
+            if let Some(lane) = lost_lane {
+                self.tell(&peer, Notice::UnknownLane(lane));
             }
         }
     }

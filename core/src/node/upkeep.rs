@@ -49,8 +49,14 @@ pub(super) async fn run<T: Transport + 'static>(inner: Arc<Inner<T>>) {
 impl<T: Transport + 'static> Inner<T> {
     async fn maintain(self: &Arc<Self>) {
         let inner = Arc::clone(self);
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || inner.endpoint.maintain()).await {
-            tracing::warn!(%error, "certificates or keys are due and could not be renewed");
+        let maintained = self.aside(move || {
+            if let Err(error) = inner.endpoint.maintain() {
+                tracing::warn!(%error, "certificates or keys are due and could not be renewed");
+            }
+            inner.take_over()
+        });
+        if let Some(Err(error)) = maintained.await {
+            tracing::warn!(%error, "what other processes of this home have left was not taken over");
         }
     }
 

@@ -18,6 +18,9 @@ use crate::{
 };
 
 async fn echo(request: Request) -> Result<Reply, Refusal> {
+    if request.is_redelivered() {
+        return Err("nothing has crashed here".into());
+    }
     Ok(Reply::new("result", request.message().body().to_vec()))
 }
 
