@@ -32,10 +32,10 @@ mod upkeep;
 
 pub use builder::{Builder, EndpointError, NodeKey};
 pub use inspecting::Inspected;
-#[cfg(feature = "node")]
-pub(crate) use keeping::{Admission, Refused, SealedKept, Taken, digest};
 #[cfg(feature = "home")]
 pub use inspecting::Inspector;
+#[cfg(feature = "node")]
+pub(crate) use keeping::{Admission, Refused, SealedKept, Taken, digest};
 
 /// Hosts agents, seals what they write and opens what is sealed for them. One for each process; shared by its threads.
 ///

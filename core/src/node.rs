@@ -257,7 +257,13 @@ impl<T: Transport + 'static> Node<T> {
     ///
     /// # Errors
     /// If it was not taken over; see [`NodeError`].
-    pub async fn ask<B: AsRef<[u8]>>(&self, from: &Address, to: &Address, draft: Draft<B>, deadline: Duration) -> Result<Ticket, NodeError> {
+    pub async fn ask<B: AsRef<[u8]>>(
+        &self,
+        from: &Address,
+        to: &Address,
+        draft: Draft<B>,
+        deadline: Duration,
+    ) -> Result<Ticket, NodeError> {
         let (waiting, reply) = oneshot::channel();
         let (parts, arriving) = mpsc::channel(ticket::MAX_PARTS);
         let lifetime = deadline.as_secs().max(1);

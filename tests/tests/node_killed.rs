@@ -74,6 +74,7 @@ fn a_node_killed_at_random_answers_every_request() {
     assert!(ended.success());
     assert_eq!(names(&log.join("answers")).len(), COUNT);
     assert_eq!(names(&log.join("unmarked")), Vec::<String>::new(), "a run that finds its effect was told that it may");
+    println!("killed {killed} times, {} runs found their effect there", names(&log.join("again")).len());
     let mut effects: HashMap<String, u32> = HashMap::new();
     for id in names(&log.join("effects")) {
         *effects.entry(fs::read_to_string(log.join("effects").join(id)).unwrap()).or_default() += 1;

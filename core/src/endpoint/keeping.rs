@@ -232,7 +232,8 @@ impl Endpoint {
             Err(error) => return vec![Err(OpenError::Store(error)); count],
         };
         let mut seen = seen.into_iter();
-        let answer = |ours: bool| if ours { seen.next().map(|seen| (seen, began)).ok_or(OpenError::UnknownKey) } else { Err(OpenError::UnknownKey) };
+        let answer =
+            |ours: bool| if ours { seen.next().map(|seen| (seen, began)).ok_or(OpenError::UnknownKey) } else { Err(OpenError::UnknownKey) };
         of_this_life.into_iter().map(answer).collect()
     }
 

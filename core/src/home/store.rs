@@ -11,12 +11,12 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
+#[cfg(feature = "node")]
+use super::worker::Worker;
 use super::{
     ROSTER, STORE, STORE_KEY, agent_key, files,
     life::{LifeId, Mark, Marker},
 };
-#[cfg(feature = "node")]
-use super::worker::Worker;
 use crate::{
     entropy::{Entropy, System, random},
     error::StoreFailed,

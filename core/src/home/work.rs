@@ -146,8 +146,7 @@ fn take(connection: &Connection, key: &StoreKey, arrival: &Arrival<'_>, worker: 
     if let Some(kept) = arrival.kept {
         let state = if arrival.form == Form::Lane { PENDING_LANE } else { PENDING_OPENING };
         let content = lock(key, &work_place(&row.key(), state), kept, &row.digest)?;
-        let values =
-            params![row.reader.as_bytes(), row.signer.as_bytes(), row.id.as_bytes(), worker, state, signed(row.expires), content];
+        let values = params![row.reader.as_bytes(), row.signer.as_bytes(), row.id.as_bytes(), worker, state, signed(row.expires), content];
         connection.prepare_cached("INSERT INTO work VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(values)?;
     }
     Ok(Seen::New)

@@ -202,7 +202,9 @@ impl<T: Transport + 'static> Inner<T> {
                 tracing::info!(version = self.roster_version(), "a newer roster is in force");
                 self.met.notify_waiters();
             }
-            Err(error @ OpenError::RosterConflict { .. }) => tracing::error!(%error, "the root signed two rosters, or an old one was shown"),
+            Err(error @ OpenError::RosterConflict { .. }) => {
+                tracing::error!(%error, "the root signed two rosters, or an old one was shown")
+            }
             Err(error) => tracing::debug!(%error, "a roster that does not hold"),
         }
     }

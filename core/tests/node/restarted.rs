@@ -141,7 +141,8 @@ async fn nothing_of_what_is_kept_can_be_read_in_the_home() {
     let (place, transport) = (Place::new(), Memory::new());
     let node = place.node(&transport);
     let (boss, needle) = (node.host("boss").unwrap(), "a needle of some length");
-    let worker = node.serve("worker", |request: Request| async move { Ok(Reply::new("result", request.into_message().into_body())) }).unwrap();
+    let worker =
+        node.serve("worker", |request: Request| async move { Ok(Reply::new("result", request.into_message().into_body())) }).unwrap();
     let nobody = node.host("nobody").unwrap();
     node.request(&boss, &worker, task(needle), LONG).await.unwrap();
     node.send(&boss, &nobody, task(needle)).await.unwrap();

@@ -28,14 +28,14 @@ async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [home, folder, count] = arguments.as_slice() else { panic!("node-subject HOME FOLDER COUNT") };
     let (folder, count): (PathBuf, usize) = (folder.into(), count.parse().unwrap());
-    for part in ["answers", "effects", "unmarked"] {
+    for part in ["again", "answers", "effects", "unmarked"] {
         fs::create_dir_all(folder.join(part)).unwrap();
     }
     let (endpoint, _) = Endpoint::builder().home_or_init(home, "local").unwrap();
     let node = Node::builder(endpoint, Memory::new()).resend_after(Duration::from_millis(200)).build().unwrap();
     let boss = node.host("boss").unwrap();
     let place = folder.clone();
-    let worker = node.serve("worker", move |request| work(request, place.clone())).unwrap();
+    let worker = node.serve_at_once("worker", 4, move |request| work(request, place.clone())).unwrap();
 
     let mut asked = JoinSet::new();
     for (_, _, request) in node.outstanding() {
@@ -60,6 +60,7 @@ async fn work(request: Request, folder: PathBuf) -> Result<Reply, sealwire::node
     match fs::OpenOptions::new().write(true).create_new(true).open(folder.join("effects").join(&id)) {
         Ok(mut file) => file.write_all(request.message().body()).unwrap(),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs::write(folder.join("again").join(&id), "").unwrap();
             if !request.is_redelivered() {
                 fs::write(folder.join("unmarked").join(&id), "").unwrap();
             }
