@@ -33,6 +33,7 @@ impl Kept {
     }
 
     /// Takes bytes that were kept.
+    #[cfg(feature = "home")]
     pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
         Self { bytes }
     }

@@ -315,7 +315,8 @@ impl<T: Transport + 'static> Node<T> {
     /// process goes on; without, what was under way is lost.
     pub async fn close(&self) {
         let inner = self.inner();
-        for way in inner.confirmations().all() {
+        let ways = inner.confirmations().all();
+        for way in ways {
             let _closed = inner.desk.send(Job::Acknowledge(way)).await;
         }
         let (flushed, done) = oneshot::channel();

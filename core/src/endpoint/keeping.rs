@@ -72,7 +72,7 @@ impl From<OpenError> for Refused {
 /// What stands between the checks of an envelope and its insert.
 enum Step {
     Insert(Box<Checked>, Option<Kept>),
-    Again(Header, RowKey),
+    Again(Box<Header>, RowKey),
 }
 
 impl Endpoint {
@@ -158,7 +158,7 @@ impl Endpoint {
                 let (seen, began) = inserted.next().unwrap_or(Err(OpenError::UnknownKey))?;
                 self.finish_taking(*checked, seen, began, now)
             }
-            Step::Again(header, key) => self.again(header, key),
+            Step::Again(header, key) => self.again(*header, key),
         };
         let taken: Vec<_> = steps.into_iter().map(finish).collect();
         for (result, bytes) in taken.iter().zip(arrived) {
@@ -194,7 +194,7 @@ impl Endpoint {
         }
         let known = self.store().look_up(&[&checked.row]).map_err(OpenError::from)?.into_iter().next().unwrap_or(Seen::Before);
         if known == Seen::Before {
-            return Ok(Step::Again(checked.message.header, checked.row.key()));
+            return Ok(Step::Again(Box::new(checked.message.header), checked.row.key()));
         }
         let refuse = |error| Refused { error, from: from.clone() };
         self.refuse_seen(known, &checked, now).map_err(refuse)?;

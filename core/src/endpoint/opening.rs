@@ -334,7 +334,7 @@ fn parse(bytes: &[u8]) -> Result<Envelope, OpenError> {
     if bytes.len() > MAX_ENVELOPE {
         return Err(OpenError::TooLarge { size: bytes.len(), limit: MAX_ENVELOPE });
     }
-    Ok(Envelope::parse(bytes.to_vec())?)
+    Envelope::parse(bytes.to_vec())
 }
 
 /// What became of one envelope.

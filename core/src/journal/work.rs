@@ -71,8 +71,9 @@ pub(crate) enum Expects {
     Reply,
 }
 
-/// One thing to be written. Several are written in one transaction.
+/// One thing to be written. Digests, which a home hedges its encryption with, and peers mean nothing to memory. Several are written in one transaction.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "home"), allow(dead_code, reason = "see above"))]
 pub(crate) enum Change {
     /// Taken over: to be sent until it is acknowledged.
     Send { outgoing: Outgoing, kept: Kept, digest: [u8; 32] },

@@ -59,6 +59,9 @@ pub(super) enum Job {
     Flush(oneshot::Sender<()>),
 }
 
+/// Where it is told whether a message was taken over.
+type Taken = oneshot::Sender<Result<MessageRef, NodeError>>;
+
 /// A message to be taken over.
 pub(super) struct Send {
     pub(super) from: Address,
@@ -68,7 +71,7 @@ pub(super) struct Send {
     pub(super) end: End,
     pub(super) parts: Option<mpsc::Sender<Part>>,
     pub(super) room: [OwnedSemaphorePermit; 2],
-    pub(super) taken: oneshot::Sender<Result<MessageRef, NodeError>>,
+    pub(super) taken: Taken,
 }
 
 /// A message that was processed.
@@ -94,7 +97,7 @@ pub(super) enum Outcome {
 struct Entry {
     changes: Range<usize>,
     mail: Option<(Address, Envelope)>,
-    flight: Option<(Flight, MessageRef, oneshot::Sender<Result<MessageRef, NodeError>>)>,
+    flight: Option<(Flight, MessageRef, Taken)>,
     reply: Option<(MessageId, RowKey)>,
     flushed: Option<oneshot::Sender<()>>,
 }

@@ -33,7 +33,7 @@ pub enum Piece {
     /// The handler began anew after a crash: parts so far belong to a run that has no reply.
     Again,
     /// The reply. Nothing follows.
-    Reply(Message),
+    Reply(Box<Message>),
 }
 
 /// A request that was taken over. Dropping it without the reply takes the request back.
@@ -91,7 +91,7 @@ impl Ticket {
                     while let Ok(part) = self.parts.try_recv() {
                         self.put_in_order(part);
                     }
-                    self.ready.push_back(Piece::Reply(reply));
+                    self.ready.push_back(Piece::Reply(Box::new(reply)));
                 }
             }
         }

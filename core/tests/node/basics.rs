@@ -178,7 +178,7 @@ async fn a_bad_way_costs_time_and_nothing_else() {
         while let Some(answered) = asked.join_next().await {
             answered.unwrap();
         }
-        let handled = handled.lock().unwrap();
+        let handled = std::mem::take(&mut *handled.lock().unwrap());
         assert_eq!(handled.len(), 200);
         assert!(handled.values().all(|times| *times == 1), "no message was handled twice");
         for node in &nodes {
