@@ -30,10 +30,14 @@ mod receipts;
 mod socket;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use builder::Builder;
 pub use inbox::StreamDelivery;
 pub use layer::{ByteStream, Layer, Pending, Secured, Stream};
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsBuilder};
 
 use connection::{Connection, Use};
 use frame::{Frame, Hello, Session};

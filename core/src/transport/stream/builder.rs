@@ -47,6 +47,12 @@ impl Builder {
         self
     }
 
+    /// Lets `tls://host:port` be used, with these certificates.
+    #[cfg(feature = "tls")]
+    pub fn tls(self, tls: super::Tls) -> Self {
+        self.layer("tls", tls)
+    }
+
     /// Starts it, on the present tokio runtime.
     ///
     /// # Errors
