@@ -74,7 +74,11 @@ async fn measure<T: Transport + 'static>(over: &str, home: bool, left: (Endpoint
     let (left, right) = (Node::builder(left.0, left.1).build().unwrap(), Node::builder(right.0, right.1).build().unwrap());
     let a = left.host("a").unwrap();
     let serve = |request: Request| async move {
-        if request.message().header().kind == "say" { Ok(Reply::none()) } else { Ok(Reply::new("result", request.into_message().into_body())) }
+        if request.message().header().kind == "say" {
+            Ok(Reply::none())
+        } else {
+            Ok(Reply::new("result", request.into_message().into_body()))
+        }
     };
     let b = right.serve("b", serve).unwrap();
     left.endpoint().introduce(right.endpoint().certificate(&b).unwrap().as_bytes()).unwrap();
