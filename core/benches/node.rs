@@ -1,4 +1,4 @@
-//! Nodes over loopback, with everything on: outbox, journal, acknowledgements. `cargo bench --features node,tcp --bench node [MESSAGES]`.
+//! Nodes over loopback, with everything on: outbox, journal, acknowledgements. `cargo bench --features node,tcp,pairing --bench node [MESSAGES]`.
 //!
 //! One line for each kind of endpoint, transport and size: messages one way a second of wall time and a second and core, and the median time
 //! of a request and its reply.
@@ -6,13 +6,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use std::{
-    path::PathBuf,
+    net::TcpListener,
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
 use sealwire::{
-    Address, Draft, Endpoint, NodeKey, Root, RosterClaims, Transport,
+    Address, Draft, Endpoint, Home, NodeKey, Root, RosterClaims, Transport,
     node::{Node, Reply, Request},
+    pairing::{Join, Offer, Terms, join},
     transport::{Memory, Streams},
 };
 use tokio::task::JoinSet;
@@ -30,45 +33,50 @@ async fn main() {
             let memory = Memory::new();
             measure("memory", home, (a, memory.clone()), (b, memory), size, count).await;
             let (a, b) = endpoints(home);
-            let (left, right) = streams(if home { "b@n0" } else { "b@n1" }).await;
+            let (left, right) = streams().await;
             measure("tcp", home, (a, left), (b, right), size, count).await;
         }
     }
 }
 
-async fn streams(reader: &str) -> (Streams, Streams) {
-    let right = Streams::builder(reader).listen("tcp://127.0.0.1:0").build().await.unwrap();
+async fn streams() -> (Streams, Streams) {
+    let right = Streams::builder("b@n1").listen("tcp://127.0.0.1:0").build().await.unwrap();
     let location = right.listening().first().unwrap().to_string();
-    let left = Streams::builder("a@n0").peer(reader, &location).build().await.unwrap();
+    let left = Streams::builder("a@n0").peer("b@n1", &location).build().await.unwrap();
     (left, right)
 }
 
-/// Two nodes of a domain in memory; or two processes' worth of one home.
+/// Two nodes of a domain, in memory or each with a home.
 fn endpoints(home: bool) -> (Endpoint, Endpoint) {
     if home {
-        let place = Place::new();
-        let make = || Endpoint::builder().home_or_init(&place.0, "n0").unwrap().0;
-        let made = (make(), make());
-        std::mem::forget(place);
-        return made;
+        return homes();
     }
     let root = Root::generate().unwrap();
     let keys: Vec<_> = ["n0", "n1"].iter().map(|name| NodeKey::generate(name).unwrap()).collect();
-    let claims = RosterClaims { nodes: keys.iter().map(|key| key.listed().unwrap()).collect(), revoked: Vec::new() };
+    let claims = RosterClaims { nodes: keys.iter().map(|key| key.listed().unwrap()).collect(), ..RosterClaims::default() };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let roster = root.sign_roster(None, claims, now);
     let mut made = keys.into_iter().map(|key| Endpoint::builder().member(key, *root.verifying_key(), roster.clone()).unwrap());
     (made.next().unwrap(), made.next().unwrap())
 }
 
-struct Place(PathBuf);
-
-impl Place {
-    fn new() -> Self {
-        let name = format!("sealwire-bench-{}-{:?}", std::process::id(), Instant::now());
-        Self(std::env::temp_dir().join(name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")))
-    }
+fn homes() -> (Endpoint, Endpoint) {
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
+    let (home, _) = Home::init(folder.join("n0"), "n0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let terms = Terms { node: "n1".into(), patterns: vec!["*".into()], lifetime: 600 };
+    let offer = Offer::make(&home, listener, vec![address], terms).unwrap();
+    let invite = offer.invite().to_text().parse().unwrap();
+    let waiting = std::thread::spawn(move || offer.wait(|_, error| panic!("{error}")).unwrap());
+    let joined = join(&invite, &folder.join("n1"), &Join { hosts: Vec::new(), addresses: Some(Vec::new()) }).unwrap();
+    waiting.join().unwrap();
+    let open = |home| Endpoint::builder().home(home).unwrap();
+    (open(&home), open(&joined.home))
 }
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 async fn measure<T: Transport + 'static>(over: &str, home: bool, left: (Endpoint, T), right: (Endpoint, T), size: usize, count: usize) {
     let (left, right) = (Node::builder(left.0, left.1).build().unwrap(), Node::builder(right.0, right.1).build().unwrap());

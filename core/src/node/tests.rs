@@ -26,7 +26,7 @@ impl World {
     fn new(pause: Duration) -> Result<Self, Box<dyn std::error::Error>> {
         let (root, transport) = (Root::generate()?, Memory::new());
         let keys = [NodeKey::generate("n0")?, NodeKey::generate("n1")?];
-        let claims = RosterClaims { nodes: keys.iter().map(NodeKey::listed).collect::<Result<_, _>>()?, revoked: Vec::new() };
+        let claims = RosterClaims { nodes: keys.iter().map(NodeKey::listed).collect::<Result<_, _>>()?, ..RosterClaims::default() };
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
         let roster = root.sign_roster(None, claims, now);
         let mut nodes = Vec::new();

@@ -5,6 +5,8 @@
 
 mod bad;
 mod basics;
+#[cfg(feature = "pairing")]
+mod homes;
 mod meeting;
 #[cfg(feature = "home")]
 mod restarted;

@@ -11,7 +11,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 pub(crate) fn endpoints(count: usize) -> Vec<Endpoint> {
     let root = Root::generate().unwrap();
     let keys: Vec<_> = (0..count).map(|number| NodeKey::generate(&format!("n{number}")).unwrap()).collect();
-    let claims = RosterClaims { nodes: keys.iter().map(|key| key.listed().unwrap()).collect(), revoked: Vec::new() };
+    let claims = RosterClaims { nodes: keys.iter().map(|key| key.listed().unwrap()).collect(), ..RosterClaims::default() };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let roster = root.sign_roster(None, claims, now);
     let make = |key| Endpoint::builder().member(key, *root.verifying_key(), roster.clone()).unwrap();
