@@ -266,3 +266,100 @@ fn unlock(key: &StoreKey, place: &[u8], locked: &[u8]) -> rusqlite::Result<Kept>
     let damaged = || failed_io(std::io::Error::other("a message that is kept is damaged, or the store's key is of another home"));
     key.unlock(place, locked).map(Kept::from_bytes).map_err(|_| damaged())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Draft, Endpoint, Home, home::STORE};
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    struct Place(std::path::PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            Self(std::env::temp_dir().join(format!("sealwire-work-{name}-{}", std::process::id())))
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _gone = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// A store of version 1 is brought up to date, and what it knew is known.
+    #[test]
+    fn a_store_of_version_1_goes_on() -> Outcome {
+        let place = Place::new("v1");
+        let (endpoint, _) = Endpoint::builder().home_or_init(&place.0, "local")?;
+        let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
+        let sealed = endpoint.seal(&a, &b, &Draft::new("task", "x"))?;
+        endpoint.open(&sealed.envelope)?;
+        drop(endpoint);
+        let connection = Connection::open(place.0.join(STORE))?;
+        let back = "DROP TABLE work; DROP TABLE outbox; DROP TABLE peer; ALTER TABLE life DROP COLUMN began; PRAGMA user_version = 1;";
+        connection.execute_batch(back)?;
+        drop(connection);
+
+        let endpoint = Endpoint::builder().home(&Home::at(&place.0)?)?;
+        endpoint.host("b")?;
+        assert!(matches!(endpoint.open(&sealed.envelope), Err(crate::OpenError::Duplicate(_))), "the journal is the same");
+        endpoint.adopt()?;
+        let version: i64 = Connection::open(place.0.join(STORE))?.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        assert_eq!(version, 2);
+        Ok(())
+    }
+
+    /// What is kept is read in its place only, and whole or not at all.
+    #[test]
+    fn what_was_moved_or_altered_is_not_read() -> Outcome {
+        let place = Place::new("moved");
+        let (endpoint, _) = Endpoint::builder().home_or_init(&place.0, "local")?;
+        let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
+        let mut ids = Vec::new();
+        for body in ["one", "two"] {
+            let sealed = endpoint.seal_kept(&a, &b, &Draft::new("task", body), Vec::new())?;
+            let (signer, reader, id, expires) = (sealed.signer, sealed.reader, sealed.header.id, sealed.header.expires);
+            let outgoing = Outgoing { from: a.clone(), to: b.clone(), signer, reader, id, expires, expects: Expects::Reply };
+            endpoint.apply(&[Change::Send { outgoing, kept: sealed.kept.clone(), digest: sealed.digest }])?;
+            assert_eq!(endpoint.outgoing(&signer, id)?, Some(sealed.kept));
+            ids.push((signer, id));
+        }
+        let connection = Connection::open(place.0.join(STORE))?;
+        let swap = "UPDATE outbox SET content = (SELECT content FROM outbox WHERE rowid = 2) WHERE rowid = 1";
+        connection.execute_batch(swap)?;
+        let [(signer, first), (_, second)] = ids.as_slice() else { return Err("two".into()) };
+        assert!(endpoint.outgoing(signer, *first).is_err(), "moved");
+        assert!(endpoint.outgoing(signer, *second)?.is_some());
+        connection.execute_batch("UPDATE outbox SET content = substr(content, 1, length(content) - 1) WHERE rowid = 2")?;
+        assert!(endpoint.outgoing(signer, *second).is_err(), "cut");
+        Ok(())
+    }
+
+    /// A worker that lives keeps what it has; what it leaves is taken over once.
+    #[test]
+    fn what_a_worker_leaves_is_taken_over_once() -> Outcome {
+        let place = Place::new("left");
+        let open = || Endpoint::builder().home_or_init(&place.0, "local").map(|(endpoint, _)| endpoint);
+        let first = open()?;
+        let (a, b) = (first.host("a")?, first.host("b")?);
+        let sealed = first.seal_kept(&a, &b, &Draft::new("task", "x"), Vec::new())?;
+        let outgoing = Outgoing {
+            from: a,
+            to: b,
+            signer: sealed.signer,
+            reader: sealed.reader,
+            id: sealed.header.id,
+            expires: sealed.header.expires,
+            expects: Expects::Acknowledgement,
+        };
+        first.apply(&[Change::Send { outgoing: outgoing.clone(), kept: sealed.kept, digest: sealed.digest }])?;
+        let (second, third) = (open()?, open()?);
+        assert_eq!(second.adopt()?.outgoing, [], "its worker lives");
+        drop(first);
+        assert_eq!(second.adopt()?.outgoing, [outgoing]);
+        assert_eq!(third.adopt()?.outgoing, [], "taken over by another");
+        Ok(())
+    }
+}

@@ -15,11 +15,12 @@ use crate::{
     transport::{Parcel, Transport, TransportError},
 };
 
-/// Parcels that wait for one destination. What comes beyond them is left to be sealed anew.
-const MAX_WAITING: usize = 256;
+/// Parcels that wait for one destination: all messages that may be under way, and as many replies as handlers make at a time. What comes
+/// beyond them is left to be sealed anew.
+const MAX_WAITING: usize = super::MAX_FLIGHTS + 1024;
 
-/// Bytes that wait for one destination; as many as the largest parcels of four requests.
-const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes that wait for one destination: those of all messages that may be under way.
+const MAX_WAITING_BYTES: usize = super::MAX_FLIGHT_ROOM * 1024;
 
 /// Destinations at a time: as many as peers are known.
 const MAX_COURIERS: usize = crate::limits::MAX_PEERS;

@@ -140,3 +140,46 @@ async fn lies_in_the_open_cost_little() -> Outcome {
     assert!(nothing.is_err(), "nodes answer nobody whom the roster does not list");
     Ok(())
 }
+
+/// What `liar` seals by hand for `boss`, given to boss's inbox: a reply, an acknowledgement and a cancel that are not its to send.
+#[tokio::test]
+async fn only_the_reader_of_a_message_may_acknowledge_or_answer_it() -> Outcome {
+    let world = World::new(LONG)?;
+    let boss = world.nodes[0].host("boss")?;
+    let liar = world.nodes[0].endpoint().host("liar")?;
+    let (begun, mut begins) = mpsc::channel(1);
+    let (go, gone) = watch::channel(false);
+    let worker = world.nodes[1].serve("worker", move |request: Request| {
+        let (begun, mut gone) = (begun.clone(), gone.clone());
+        async move {
+            begun.send(request.message().header().message_ref()).await.map_err(|error| error.to_string())?;
+            tokio::select! {
+                () = request.cancelled() => Err("cancelled".into()),
+                _ = gone.wait_for(|gone| *gone) => Ok(Reply::new("result", "true")),
+            }
+        }
+    })?;
+    let node = world.nodes[0].clone();
+    let (asker, asked) = (boss.clone(), worker.clone());
+    let reply = tokio::spawn(async move { node.request(&asker, &asked, Draft::new("task", "x"), LONG).await });
+    let request = timeout(LONG, begins.recv()).await?.ok_or("it did not begin")?;
+
+    let endpoint = world.nodes[0].endpoint();
+    let lies = [
+        (&boss, Draft::new("result", b"false".to_vec()).answers(request), Vec::new()),
+        (&boss, Draft::new(desk::FAILED, b"false".to_vec()).answers(request), Vec::new()),
+        (&boss, Draft::new(desk::ACK, Vec::new()), vec![request.id]),
+        (&worker, Draft::new(desk::CANCEL, Vec::new()).answers(request), Vec::new()),
+    ];
+    for (to, draft, acknowledged) in lies {
+        let sealed = endpoint.seal_kept(&liar, to, &draft, acknowledged)?;
+        world.transport.send(to, sealed.envelope.into()).await?;
+    }
+    // They are opened before what comes after them.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(world.nodes[0].under_way(), 1, "nobody else ends it");
+    assert!(!reply.is_finished());
+    go.send_replace(true);
+    assert_eq!(timeout(LONG, reply).await???.body(), b"true");
+    Ok(())
+}
