@@ -16,3 +16,8 @@ pub mod vectors;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/rust.md")]
 struct RustGuide;
+
+/// As are those of `docs/transports.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/transports.md")]
+struct TransportsGuide;
