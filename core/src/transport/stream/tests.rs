@@ -160,8 +160,9 @@ async fn half_a_frame_is_not_waited_for_without_end() {
     let mut out = Vec::new();
     frame::write_parcel_head(&mut out, 1, &address("a@b"), 1000);
     there.write_all(&out).await.expect("written");
-    let read = frame::read(&mut here, &Semaphore::new(READING), || ()).await;
-    assert_eq!(read.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
+    let budget = Semaphore::new(READING);
+    let read = timeout_at(Instant::now() + StdDuration::from_secs(3600), frame::read(&mut here, &budget, || ())).await;
+    assert_eq!(read.expect("it ends").map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
 }
 
 #[cfg(feature = "tcp")]
@@ -194,7 +195,7 @@ mod over_tcp {
         let (b, place) = listening("b").await?;
         let a = Streams::builder("a").listen("tcp://127.0.0.1:0").peer("b", &place).build().await?;
         let place = a.listening()[0].to_string();
-        let impostor = Streams::builder("b").name("reader@b").peer("a", &place).build().await?;
+        let impostor = Streams::builder("reader@b").peer("a", &place).build().await?;
         eventually(|| impostor.peers()[0].connected).await;
         a.send(&address("reader@b"), parcel("for b")).await?;
         let reader = address("reader@b");
@@ -251,6 +252,46 @@ mod over_tcp {
         }
         a.send(&address("reader@b"), parcel("still here")).await?;
         assert_eq!(receive(&b, "reader@b").await?, b"still here");
+        Ok(())
+    }
+
+    /// All places for strangers are taken by those who say nothing; when their time is over, a new peer gets in.
+    #[tokio::test]
+    async fn strangers_who_say_nothing_are_hung_up_on() -> Outcome {
+        let (b, place) = listening("b").await?;
+        let mut strangers = Vec::new();
+        for _ in 0..100 {
+            strangers.push(tokio::net::TcpStream::connect(place.trim_start_matches("tcp://")).await?);
+        }
+        let a = Streams::builder("a").peer("b", &place).build().await?;
+        a.send(&address("reader@b"), parcel("in")).await?;
+        let received = timeout_at(Instant::now() + StdDuration::from_secs(60), receive(&b, "reader@b")).await??;
+        assert_eq!(received, b"in");
+        Ok(())
+    }
+
+    /// Proves for whoever connects that it is this node.
+    struct Proving(&'static str);
+
+    impl Layer for Proving {
+        fn connect<'a>(&'a self, stream: ByteStream, _: &'a Location) -> Pending<'a, io::Result<Secured>> {
+            Box::pin(async move { Ok(Secured { stream, node: None }) })
+        }
+
+        fn accept(&self, stream: ByteStream) -> Pending<'_, io::Result<Secured>> {
+            Box::pin(async move { Ok(Secured { stream, node: Some(self.0.into()) }) })
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_speaks_for_a_node_that_it_has_not_proven_to_be() -> Outcome {
+        for (name, taken) in [("pi2", true), ("agent@pi2", true), ("pi3", false), ("pi2@pi3", false)] {
+            let b = Streams::builder("b").layer("proof", Proving("pi2")).listen("proof://127.0.0.1:0").build().await?;
+            let place = b.listening()[0].to_string();
+            let a = Streams::builder(name).layer("proof", Proving("b")).peer("b", &place).build().await?;
+            eventually(|| a.peers()[0].connected || a.peers()[0].trouble.is_some()).await;
+            assert_eq!(b.peers().iter().any(|peer| peer.name == name), taken, "{name}");
+        }
         Ok(())
     }
 
