@@ -16,16 +16,24 @@
 use std::ffi::OsString;
 
 mod arguments;
+mod doctor;
 mod failure;
 mod init;
+mod invite;
+mod join;
+mod members;
 mod paint;
+mod passphrase;
 mod python;
+mod revoke;
+mod rotate;
 mod show;
 mod terminal;
 mod time;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
+use passphrase::Ask;
 
 /// Everything went as it should.
 pub const DONE: u8 = 0;
@@ -56,12 +64,24 @@ pub struct Call {
 
 /// Does what a command line says, the program's name first. Writes to standard output and standard error.
 pub fn command<A: Into<OsString> + Clone>(line: impl IntoIterator<Item = A>) -> Outcome {
-    let command = match Arguments::try_parse_from(line) {
-        Ok(arguments) => arguments.command,
+    let Arguments { command, passphrase_file: file } = match Arguments::try_parse_from(line) {
+        Ok(arguments) => arguments,
         Err(usage) => return Outcome::Exit(terminal::usage(&usage)),
     };
+    // Under `run`, the process may not be the one that uses the home: nobody is asked twice.
+    let ask = if matches!(command, Command::Run(_)) { Ask::Nobody } else { Ask::OnTerminal };
+    let unlocked = command.home().map_or(Ok(()), |home| passphrase::unlock(home, file.as_deref(), ask));
+    if let Err(failure) = unlocked {
+        return Outcome::Exit(terminal::finish(Err(failure), false));
+    }
     match command {
-        Command::Init(init) => Outcome::Exit(terminal::finish(init::init(&init), init.json)),
+        Command::Init(init) => Outcome::Exit(terminal::finish(init::init(&init, file.as_deref()), init.json)),
+        Command::Invite(invite) => Outcome::Exit(terminal::finish(invite::invite(&invite), false)),
+        Command::Join(join) => Outcome::Exit(terminal::finish(join::join(&join), join.json)),
+        Command::Members(members) => Outcome::Exit(terminal::finish(members::members(&members), members.json)),
+        Command::Revoke(revoke) => Outcome::Exit(terminal::finish(revoke::revoke(&revoke), revoke.json)),
+        Command::Rotate(rotate) => Outcome::Exit(terminal::finish(rotate::rotate(&rotate), rotate.json)),
+        Command::Doctor(doctor) => Outcome::Exit(terminal::finish(doctor::doctor(&doctor), doctor.json)),
         Command::Show(show) => Outcome::Exit(terminal::finish(show::show(&show), show.json)),
         Command::Run(run) => match python::run(run) {
             Ok(call) => Outcome::Python(call),

@@ -51,11 +51,12 @@ pub(crate) struct HeldKey {
 
 /// What an endpoint keeps: its journal, and where there is a home, its keys.
 pub(crate) trait Store: Send {
-    /// What is known of a message, quota aside. Changes nothing.
-    fn look_up(&mut self, row: &Row) -> Result<Seen, StoreFailed>;
+    /// What is known of each message, quota aside. Changes nothing.
+    fn look_up(&mut self, rows: &[&Row]) -> Result<Vec<Seen>, StoreFailed>;
 
-    /// Adds the message if it is new, in one transaction. In another life than this endpoint's, adds nothing.
-    fn insert(&mut self, row: &Row, now: u64) -> Result<Seen, StoreFailed>;
+    /// Adds each message that is new, all in one transaction: most of what a journal costs is a transaction. In another life than this
+    /// endpoint's, adds nothing.
+    fn insert(&mut self, rows: &[&Row], now: u64) -> Result<Vec<Seen>, StoreFailed>;
 
     /// The signing key of an agent, made when there is none.
     fn agent_key(&mut self, name: &str, entropy: &dyn Entropy) -> Result<SigningKey, StoreFailed>;
@@ -97,6 +98,29 @@ pub(crate) struct MemoryStore {
 }
 
 impl MemoryStore {
+    fn seen(&self, row: &Row) -> Seen {
+        match self.rows.get(&(row.reader, row.signer, row.id)) {
+            Some((digest, _)) if *digest == row.digest => Seen::Before,
+            Some(_) => Seen::Other,
+            None if row.expires <= self.horizon => Seen::BeyondHorizon,
+            None => Seen::New,
+        }
+    }
+
+    fn add(&mut self, row: &Row) -> Seen {
+        let seen = self.seen(row);
+        if seen == Seen::New && self.rows_of.get(&row.signer).is_some_and(|rows| *rows >= MAX_JOURNAL_ROWS) {
+            return Seen::Full;
+        }
+        if seen == Seen::New {
+            let key = (row.reader, row.signer, row.id);
+            self.rows.insert(key, (row.digest, row.expires));
+            self.by_end.entry(row.expires).or_default().push(key);
+            *self.rows_of.entry(row.signer).or_default() += 1;
+        }
+        seen
+    }
+
     fn purge(&mut self, now: u64) {
         while let Some(first) = self.by_end.first_entry() {
             let end = *first.key();
@@ -118,28 +142,13 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn look_up(&mut self, row: &Row) -> Result<Seen, StoreFailed> {
-        Ok(match self.rows.get(&(row.reader, row.signer, row.id)) {
-            Some((digest, _)) if *digest == row.digest => Seen::Before,
-            Some(_) => Seen::Other,
-            None if row.expires <= self.horizon => Seen::BeyondHorizon,
-            None => Seen::New,
-        })
+    fn look_up(&mut self, rows: &[&Row]) -> Result<Vec<Seen>, StoreFailed> {
+        Ok(rows.iter().map(|row| self.seen(row)).collect())
     }
 
-    fn insert(&mut self, row: &Row, now: u64) -> Result<Seen, StoreFailed> {
+    fn insert(&mut self, rows: &[&Row], now: u64) -> Result<Vec<Seen>, StoreFailed> {
         self.purge(now);
-        let seen = self.look_up(row)?;
-        if seen == Seen::New && self.rows_of.get(&row.signer).is_some_and(|rows| *rows >= MAX_JOURNAL_ROWS) {
-            return Ok(Seen::Full);
-        }
-        if seen == Seen::New {
-            let key = (row.reader, row.signer, row.id);
-            self.rows.insert(key, (row.digest, row.expires));
-            self.by_end.entry(row.expires).or_default().push(key);
-            *self.rows_of.entry(row.signer).or_default() += 1;
-        }
-        Ok(seen)
+        Ok(rows.iter().map(|row| self.add(row)).collect())
     }
 
     fn agent_key(&mut self, _: &str, entropy: &dyn Entropy) -> Result<SigningKey, StoreFailed> {
@@ -190,30 +199,34 @@ mod tests {
         Row { reader: key(1), signer: key(2), id: MessageId::from_bytes([id; 16]), digest: [digest; 32], expires }
     }
 
+    fn insert(store: &mut MemoryStore, row: &Row, now: u64) -> Result<Seen, StoreFailed> {
+        Ok(store.insert(&[row], now)?[0])
+    }
+
     #[test]
     fn a_message_is_new_once_and_its_id_is_taken() -> Result<(), StoreFailed> {
         let mut store = MemoryStore::default();
-        assert_eq!(store.insert(&row(1, 1, 100), 10)?, Seen::New);
-        assert_eq!(store.insert(&row(1, 1, 100), 10)?, Seen::Before);
-        assert_eq!(store.insert(&row(1, 2, 100), 10)?, Seen::Other);
+        assert_eq!(insert(&mut store, &row(1, 1, 100), 10)?, Seen::New);
+        assert_eq!(insert(&mut store, &row(1, 1, 100), 10)?, Seen::Before);
+        assert_eq!(insert(&mut store, &row(1, 2, 100), 10)?, Seen::Other);
         Ok(())
     }
 
     #[test]
     fn a_clock_that_jumps_forward_and_back_revives_nothing() -> Result<(), StoreFailed> {
         let mut store = MemoryStore::default();
-        assert_eq!(store.insert(&row(1, 1, 100), 10)?, Seen::New);
-        assert_eq!(store.insert(&row(2, 2, 1_000_600), 1_000_000)?, Seen::New);
-        assert_eq!(store.insert(&row(1, 1, 100), 10)?, Seen::BeyondHorizon);
-        assert_eq!(store.insert(&row(3, 3, 610), 10)?, Seen::New, "later messages pass");
+        assert_eq!(insert(&mut store, &row(1, 1, 100), 10)?, Seen::New);
+        assert_eq!(insert(&mut store, &row(2, 2, 1_000_600), 1_000_000)?, Seen::New);
+        assert_eq!(insert(&mut store, &row(1, 1, 100), 10)?, Seen::BeyondHorizon);
+        assert_eq!(insert(&mut store, &row(3, 3, 610), 10)?, Seen::New, "later messages pass");
         Ok(())
     }
 
     #[test]
     fn rows_are_given_back_when_they_end() -> Result<(), StoreFailed> {
         let mut store = MemoryStore::default();
-        store.insert(&row(1, 1, 100), 10)?;
-        store.insert(&row(2, 2, 900), 100 + CLOCK_TOLERANCE)?;
+        insert(&mut store, &row(1, 1, 100), 10)?;
+        insert(&mut store, &row(2, 2, 900), 100 + CLOCK_TOLERANCE)?;
         assert_eq!(store.rows.len(), 1);
         assert_eq!(store.rows_of.values().sum::<u64>(), 1);
         Ok(())
@@ -222,11 +235,11 @@ mod tests {
     #[test]
     fn a_full_quota_empties_with_time() -> Result<(), StoreFailed> {
         let mut store = MemoryStore::default();
-        store.insert(&row(1, 1, 100), 10)?;
+        insert(&mut store, &row(1, 1, 100), 10)?;
         store.rows_of.insert(Thumbprint::from_bytes([2; 32]), MAX_JOURNAL_ROWS);
-        assert_eq!(store.look_up(&row(2, 2, 100))?, Seen::New);
-        assert_eq!(store.insert(&row(2, 2, 100), 10)?, Seen::Full);
-        assert_eq!(store.insert(&row(2, 2, 900), 100 + CLOCK_TOLERANCE)?, Seen::New);
+        assert_eq!(store.seen(&row(2, 2, 100)), Seen::New);
+        assert_eq!(insert(&mut store, &row(2, 2, 100), 10)?, Seen::Full);
+        assert_eq!(insert(&mut store, &row(2, 2, 900), 100 + CLOCK_TOLERANCE)?, Seen::New);
         Ok(())
     }
 }

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import final
 
+from sealwire.exceptions import SealwireError
+
 __all__ = ["Endpoint", "Entry", "Header", "Message", "Request", "Sealed", "command"]
 
 _Ref = tuple[bytes, bytes]
@@ -49,6 +51,7 @@ class Endpoint:
         lifetime: int | None = None,
     ) -> Sealed: ...
     def open(self, envelope: bytes) -> Message: ...
+    def open_all(self, envelopes: Sequence[bytes]) -> list[Message | SealwireError]: ...
     def certificate(self, address: str) -> bytes: ...
     def introduce(self, certificate: bytes) -> str: ...
 

@@ -103,8 +103,9 @@ impl Endpoint {
         };
         let checked = self.check(envelope, now, &mut object)?;
         let Message { header, signer, form, plaintext, body } = checked.message;
-        let seen = self.store().look_up(&checked.row)?;
-        judge(seen, &header).or_else(object)?;
+        for seen in self.store().look_up(&[&checked.row])? {
+            judge(seen, &header).or_else(&mut object)?;
+        }
         Ok(Inspected { header, signer, form, certificate: checked.certificate, objections, plaintext, body })
     }
 

@@ -12,7 +12,7 @@ use crate::{
     envelope::{Blinded, Envelope, Form, Plaintext, Recipient},
     error::{OpenError, StoreFailed},
     header::Header,
-    journal::{Row, Seen},
+    journal::{Row, Seen, Store},
     key::{LaneId, ReceiveKeyId, Thumbprint},
     lane::{Incoming, Pair},
     limits::MAX_ENVELOPE,
@@ -22,6 +22,18 @@ use crate::{
     schedule::{ContentKey, LaneEnds, LaneSecret, Offer, decapsulate, external_aad},
     sign1::sig_structure,
 };
+
+/// What came off the wire: an envelope, or why it is none.
+struct Arrived<'a> {
+    envelope: Result<&'a Envelope, OpenError>,
+    size: usize,
+}
+
+impl<'a> From<&'a Envelope> for Arrived<'a> {
+    fn from(envelope: &'a Envelope) -> Self {
+        Self { envelope: Ok(envelope), size: envelope.as_bytes().len() }
+    }
+}
 
 /// The key an envelope is for, as found here.
 pub(super) enum Lock {
@@ -51,13 +63,13 @@ impl Endpoint {
     /// # Errors
     /// See [`OpenError`]; nothing was released then.
     pub fn open(&self, envelope: &Envelope) -> Result<Message, OpenError> {
-        let now = self.clock.now();
-        self.check_process().map_err(open_error)?;
-        // What could not be renewed is no reason to refuse what can be read.
-        let _later = self.keep_current(now);
-        let checked = self.check(envelope, now, &mut Err);
-        let opened = checked.and_then(|checked| self.release(checked, now));
-        opened.map_err(|refused| self.refuse(refused, envelope.as_bytes().len(), Some(envelope.form()), Direction::Open, now))
+        only(self.open_all(core::slice::from_ref(envelope)))
+    }
+
+    /// Opens envelopes that arrived together, each as [`Endpoint::open`] does and whatever becomes of the others. Their messages enter the
+    /// journal in one transaction, which costs less than one for each.
+    pub fn open_all(&self, envelopes: &[Envelope]) -> Vec<Result<Message, OpenError>> {
+        self.open_each(envelopes.iter().map(Arrived::from).collect())
     }
 
     /// Reads and opens an envelope as it came off the wire. Bytes that are none are in the audit log too; too many are not even copied.
@@ -65,13 +77,34 @@ impl Endpoint {
     /// # Errors
     /// Those of [`Envelope::parse`] and [`Endpoint::open`].
     pub fn open_bytes(&self, bytes: &[u8]) -> Result<Message, OpenError> {
-        let size = bytes.len();
-        let parsed =
-            if size > MAX_ENVELOPE { Err(OpenError::TooLarge { size, limit: MAX_ENVELOPE }) } else { Envelope::parse(bytes.to_vec()) };
-        match parsed {
-            Ok(envelope) => self.open(&envelope),
-            Err(refused) => Err(self.refuse(refused, size, None, Direction::Open, self.clock.now())),
-        }
+        only(self.open_all_bytes(&[bytes]))
+    }
+
+    /// Reads and opens what came off the wire together: [`Endpoint::open_bytes`] for each, and one transaction for all.
+    pub fn open_all_bytes(&self, wire: &[&[u8]]) -> Vec<Result<Message, OpenError>> {
+        let parsed: Vec<_> = wire.iter().map(|bytes| parse(bytes)).collect();
+        let arrived = parsed.iter().zip(wire).map(|(parsed, bytes)| match parsed {
+            Ok(envelope) => Arrived::from(envelope),
+            Err(refused) => Arrived { envelope: Err(refused.clone()), size: bytes.len() },
+        });
+        self.open_each(arrived.collect())
+    }
+
+    fn open_each(&self, arrived: Vec<Arrived<'_>>) -> Vec<Result<Message, OpenError>> {
+        let now = self.clock.now();
+        let ready = self.check_process().map_err(open_error);
+        // What could not be renewed is no reason to refuse what can be read.
+        let _later = ready.is_ok().then(|| self.keep_current(now));
+        let check = |arrived: &Arrived<'_>| {
+            ready.clone()?;
+            self.check(arrived.envelope.clone()?, now, &mut Err)
+        };
+        let opened = self.release(arrived.iter().map(check).collect(), now);
+        let record = |(opened, arrived): (Result<_, _>, Arrived<'_>)| {
+            let form = arrived.envelope.ok().map(Envelope::form);
+            opened.map_err(|refused| self.refuse(refused, arrived.size, form, Direction::Open, now))
+        };
+        opened.into_iter().zip(arrived).map(record).collect()
     }
 
     /// Records what was refused; a denial and a failed log were recorded where they arose.
@@ -174,36 +207,62 @@ impl Endpoint {
         }
     }
 
-    /// Replay, policy, audit, revocation, insert, lane, release.
-    fn release(&self, checked: Checked, now: u64) -> Result<Message, OpenError> {
-        let header = &checked.message.header;
-        let known = self.store().look_up(&checked.row)?;
-        self.refuse_seen(known, header, now)?;
-        self.permit_release(&checked, now)?;
-        // Policy and audit take their time; a revocation in it counts.
-        checked.certificate.check_now(&self.current_roster(), now)?;
-        let inserted = self.insert(&checked, now)?;
-        self.refuse_seen(inserted, header, now)?;
-        self.commit(&checked, now);
-        Ok(checked.message)
+    /// Replay, policy, audit, revocation, insert, lane, release: each step for all of them before the next.
+    fn release(&self, checked: Vec<Result<Checked, OpenError>>, now: u64) -> Vec<Result<Message, OpenError>> {
+        let new = self.ask_journal(checked, now, |store, rows| store.look_up(rows));
+        let permit = |new: Result<Checked, OpenError>| {
+            let checked = new?;
+            self.permit_release(&checked, now)?;
+            // Policy and audit take their time; a revocation in it counts.
+            checked.certificate.check_now(&self.current_roster(), now)?;
+            Ok(checked)
+        };
+        let permitted = new.into_iter().map(permit).collect();
+        let inserted = self.ask_journal(permitted, now, |store, rows| store.insert(rows, now));
+        let commit = |checked: Checked| {
+            self.commit(&checked, now);
+            checked.message
+        };
+        inserted.into_iter().map(|inserted| inserted.map(commit)).collect()
     }
 
-    /// Inserts a message in the life whose key opened it, and in no other: a journal that has forgotten must not take what was decrypted
-    /// before it forgot.
-    fn insert(&self, checked: &Checked, now: u64) -> Result<Seen, OpenError> {
+    /// Refuses those of the messages that the journal speaks against. It is asked in the life whose keys opened them and in no other: a
+    /// journal that has forgotten must not take what was decrypted before it forgot.
+    fn ask_journal(
+        &self,
+        messages: Vec<Result<Checked, OpenError>>,
+        now: u64,
+        ask: impl FnOnce(&mut dyn Store, &[&Row]) -> Result<Vec<Seen>, StoreFailed>,
+    ) -> Vec<Result<Checked, OpenError>> {
         let mut store = self.store();
-        if self.state().life != checked.life {
-            return Err(OpenError::UnknownKey);
-        }
-        Ok(store.insert(&checked.row, now)?)
+        let life = self.state().life;
+        let of_life = |checked: Checked| if checked.life == life { Ok(checked) } else { Err(OpenError::UnknownKey) };
+        let messages: Vec<_> = messages.into_iter().map(|message| message.and_then(of_life)).collect();
+        let rows: Vec<_> = messages.iter().flatten().map(|checked| &checked.row).collect();
+        let seen = if rows.is_empty() { Ok(Vec::new()) } else { ask(&mut **store, &rows) };
+        drop(store);
+        let mut seen = match seen {
+            Ok(seen) => seen.into_iter(),
+            Err(failed) => return messages.into_iter().map(|message| message.and(Err(failed.clone().into()))).collect(),
+        };
+        let judge = |message: Result<Checked, OpenError>| {
+            let checked = message?;
+            // One answer for each; a missing one releases nothing.
+            self.refuse_seen(seen.next().unwrap_or(Seen::Before), &checked, now)?;
+            Ok(checked)
+        };
+        messages.into_iter().map(judge).collect()
     }
 
-    fn refuse_seen(&self, seen: Seen, header: &Header, now: u64) -> Result<(), OpenError> {
+    fn refuse_seen(&self, seen: Seen, checked: &Checked, now: u64) -> Result<(), OpenError> {
+        let header = &checked.message.header;
+        // Another message that came with this one may have begun a life already.
+        let begun = self.state().life != checked.life;
         match seen {
             // Only a clock that was set back puts the horizon into the future; otherwise the message came in the last seconds of its time.
             Seen::BeyondHorizon if header.expires <= now => return Err(OpenError::Expired { by: now - header.expires }),
-            Seen::BeyondHorizon => self.begin_life(|store| store.begin_life()).map_err(open_error)?,
-            Seen::OtherLife => self.begin_life(|store| store.settle()).map_err(open_error)?,
+            Seen::BeyondHorizon if !begun => self.begin_life(|store| store.begin_life()).map_err(open_error)?,
+            Seen::OtherLife if !begun => self.begin_life(|store| store.settle()).map_err(open_error)?,
             _ => {}
         }
         judge(seen, header)
@@ -269,6 +328,19 @@ impl Lock {
         }
         Ok(thumbprint)
     }
+}
+
+fn parse(bytes: &[u8]) -> Result<Envelope, OpenError> {
+    if bytes.len() > MAX_ENVELOPE {
+        return Err(OpenError::TooLarge { size: bytes.len(), limit: MAX_ENVELOPE });
+    }
+    Ok(Envelope::parse(bytes.to_vec())?)
+}
+
+/// What became of one envelope.
+fn only(opened: Vec<Result<Message, OpenError>>) -> Result<Message, OpenError> {
+    // As many come out as went in; if none did, nothing is released.
+    opened.into_iter().next().unwrap_or(Err(OpenError::NotAuthentic))
 }
 
 /// What the journal's answer means for a message.

@@ -42,11 +42,11 @@ impl ReadingStore {
 }
 
 impl Store for ReadingStore {
-    fn look_up(&mut self, row: &Row) -> Result<Seen, StoreFailed> {
-        look_up(&self.connection, row).map_err(|error| database(&self.path, &error))
+    fn look_up(&mut self, rows: &[&Row]) -> Result<Vec<Seen>, StoreFailed> {
+        look_up(&self.connection, rows).map_err(|error| database(&self.path, &error))
     }
 
-    fn insert(&mut self, _: &Row, _: u64) -> Result<Seen, StoreFailed> {
+    fn insert(&mut self, _: &[&Row], _: u64) -> Result<Vec<Seen>, StoreFailed> {
         self.refuse()
     }
 

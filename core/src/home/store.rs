@@ -120,27 +120,30 @@ impl HomeStore {
         Ok(())
     }
 
-    fn insert_in_life(&mut self, row: &Row, now: u64) -> rusqlite::Result<Seen> {
+    fn insert_in_life(&mut self, rows: &[&Row], now: u64) -> rusqlite::Result<Vec<Seen>> {
         if self.marker.is_unlinked() {
             self.marker = Marker::of(&self.home.join(STORE)).map_err(failed_io)?;
         }
         let (marker, life) = (&self.marker, self.life);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut page = Page::read(&transaction, row)?;
-        if page.mark.life != life || !is_continued(marker, &page.mark)? {
-            return Ok(Seen::OtherLife);
+        let mut seen = Vec::with_capacity(rows.len());
+        let mut mark = None;
+        for row in rows {
+            let mut page = Page::read(&transaction, row)?;
+            if mark.is_none() {
+                if page.mark.life != life || !is_continued(marker, &page.mark)? {
+                    return Ok(vec![Seen::OtherLife; rows.len()]);
+                }
+                if page.purged.abs_diff(now) >= PURGE_EVERY {
+                    purge(&transaction, now)?;
+                    page = Page::read(&transaction, row)?;
+                }
+                mark = Some(page.mark);
+            }
+            seen.push(page.add(&transaction, row)?);
         }
-        if page.purged.abs_diff(now) >= PURGE_EVERY {
-            purge(&transaction, now)?;
-            page = Page::read(&transaction, row)?;
-        }
-        let seen = match page.seen(row) {
-            Seen::New if page.used >= MAX_JOURNAL_ROWS => Seen::Full,
-            seen => seen,
-        };
-        if seen == Seen::New {
-            add(&transaction, row)?;
-            advance(&transaction, marker, page.mark)?;
+        if let Some(mark) = mark.filter(|_| seen.contains(&Seen::New)) {
+            advance(&transaction, marker, mark)?;
         }
         transaction.commit()?;
         Ok(seen)
@@ -148,12 +151,12 @@ impl HomeStore {
 }
 
 impl Store for HomeStore {
-    fn look_up(&mut self, row: &Row) -> Result<Seen, StoreFailed> {
-        look_up(&self.connection, row).map_err(|error| self.failed(&error))
+    fn look_up(&mut self, rows: &[&Row]) -> Result<Vec<Seen>, StoreFailed> {
+        look_up(&self.connection, rows).map_err(|error| self.failed(&error))
     }
 
-    fn insert(&mut self, row: &Row, now: u64) -> Result<Seen, StoreFailed> {
-        self.insert_in_life(row, now).map_err(|error| self.failed(&error))
+    fn insert(&mut self, rows: &[&Row], now: u64) -> Result<Vec<Seen>, StoreFailed> {
+        self.insert_in_life(rows, now).map_err(|error| self.failed(&error))
     }
 
     fn agent_key(&mut self, name: &str, entropy: &dyn Entropy) -> Result<SigningKey, StoreFailed> {
@@ -344,10 +347,19 @@ impl Page {
             None => Seen::New,
         }
     }
+
+    /// Adds the message it was read for, if that is new and its signer has rows left.
+    fn add(&self, connection: &Connection, row: &Row) -> rusqlite::Result<Seen> {
+        match self.seen(row) {
+            Seen::New if self.used >= MAX_JOURNAL_ROWS => Ok(Seen::Full),
+            Seen::New => add(connection, row).map(|()| Seen::New),
+            seen => Ok(seen),
+        }
+    }
 }
 
-pub(super) fn look_up(connection: &Connection, row: &Row) -> rusqlite::Result<Seen> {
-    Page::read(connection, row).map(|page| page.seen(row))
+pub(super) fn look_up(connection: &Connection, rows: &[&Row]) -> rusqlite::Result<Vec<Seen>> {
+    rows.iter().map(|row| Page::read(connection, row).map(|page| page.seen(row))).collect()
 }
 
 fn horizon(connection: &Connection) -> rusqlite::Result<u64> {

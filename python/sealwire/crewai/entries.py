@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import itertools
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -45,7 +44,7 @@ _ROUNDABOUT = (
 )
 
 #: How an agent is called. Classes of agents may have ways of their own.
-_AGENT_ENTRIES = ("execute_task", "aexecute_task", "kickoff", "kickoff_async", "akickoff")
+_AGENT_ENTRIES = frozenset({"execute_task", "aexecute_task", "kickoff", "kickoff_async", "akickoff"})
 
 _blocks: list[Coverer] = []
 _lock = threading.Lock()
@@ -78,19 +77,24 @@ def watch() -> None:
     for name in _ROUNDABOUT:
         if hasattr(Crew, name):
             wrap(Crew, name, functools.partial(_roundabout_entry, name))
-    for cls in _subclasses(BaseAgent):
-        watch_class(cls)
+    for cls in {each for sub in _subclasses(BaseAgent) for each in sub.__mro__}:
+        _watch_own(cls)
     if LiteAgent is not None:
         wrap(LiteAgent, "kickoff", _refusing_entry)
 
 
 def watch_class(cls: type) -> None:
     """Wrap the methods that a class of agents, and each class it is made of, defines itself."""
-    for each, name in itertools.product(cls.__mro__, _AGENT_ENTRIES):
-        own = vars(each).get(name)
+    for each in cls.__mro__:
+        _watch_own(each)
+
+
+def _watch_own(cls: type) -> None:
+    for name in _AGENT_ENTRIES & vars(cls).keys():
+        own = vars(cls)[name]
         if inspect.isfunction(own):
             entry = _agent_async_entry if inspect.iscoroutinefunction(own) else _agent_entry
-            wrap(each, name, functools.partial(entry, name))
+            wrap(cls, name, functools.partial(entry, name))
 
 
 def _subclasses(cls: type) -> Iterator[type]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from sealwire.crewai.post import Delivered
@@ -20,8 +19,7 @@ KEPT = 100_000
 _SHOWN = 32
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One message that was sealed, carried, opened and allowed.
 
     `size` is the length of the body, `wire_size` that of the envelope, both in

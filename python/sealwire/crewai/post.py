@@ -13,6 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -51,13 +52,13 @@ class Post:
         self._abandoned: OrderedDict[Ref, None] = OrderedDict()
 
     def exchange(self, endpoint: Endpoint, run: Run, sent: Sequence[Sealed]) -> list[Delivered]:
-        """Carry `sent` across the transport and open each where it arrives."""
-        refs = [sealed.header.ref for sealed in sent]
-        self._await(sent)
+        """Carry `sent`, all for one reader, across the transport and open each where it arrives."""
+        reader, refs = sent[0].header.reader, [sealed.header.ref for sealed in sent]
+        self._await(reader, refs)
         try:
             for sealed in sent:
                 self._send(sealed)
-            return [self._collect(endpoint, run, sealed.header.reader, sealed.header.ref) for sealed in sent]
+            return self._collect(endpoint, run, reader, refs)
         finally:
             self._forget(refs)
 
@@ -74,48 +75,57 @@ class Post:
         except Exception as error:
             raise TransportError(f"the transport did not take an envelope: {type(error).__name__}: {error}") from error
 
-    def _collect(self, endpoint: Endpoint, run: Run, reader: str, ref: Ref) -> Delivered:
+    def _collect(self, endpoint: Endpoint, run: Run, reader: str, refs: Sequence[Ref]) -> list[Delivered]:
         while True:
             with self._change:
-                self._change.wait_for(lambda: self._settled(run, reader, ref))
+                self._change.wait_for(lambda: self._settled(run, reader, refs))
                 run.check()
-                arrived = self._awaited[ref]
-                if arrived is None:
-                    self._reading.add(reader)
-            if isinstance(arrived, SealwireError):
-                raise arrived
-            if arrived is not None:
-                return arrived
-            self._read(endpoint, reader)
+                delivered = [one for one in map(self._arrived, refs) if one is not None]
+                if len(delivered) == len(refs):
+                    return delivered
+                self._reading.add(reader)
+            self._read(endpoint, reader, len(refs) - len(delivered))
 
-    def _settled(self, run: Run, reader: str, ref: Ref) -> bool:
-        """Whether a waiting call can go on: its message is there, or it may read itself."""
-        return run.refusal is not None or self._awaited[ref] is not None or reader not in self._reading
+    def _settled(self, run: Run, reader: str, refs: Sequence[Ref]) -> bool:
+        """Whether a waiting call can go on: its messages are there, one failed, or it may read itself."""
+        arrived = [self._awaited[ref] for ref in refs]
+        failed = any(isinstance(one, SealwireError) for one in arrived)
+        return failed or run.refusal is not None or None not in arrived or reader not in self._reading
 
-    def _read(self, endpoint: Endpoint, reader: str) -> None:
-        """Read one envelope; a failure concerns every call that waits at this reader."""
+    def _arrived(self, ref: Ref) -> Delivered | None:
+        """A message if it is there; raises what came in its place."""
+        one = self._awaited[ref]
+        if isinstance(one, SealwireError):
+            raise one
+        return one
+
+    def _read(self, endpoint: Endpoint, reader: str, count: int) -> None:
+        """Read as many envelopes as are missing and open them together; a failure concerns every call that waits at this reader."""
         try:
-            delivered = self._receive(endpoint, reader)
+            envelopes = [self._fetch(reader) for _ in range(count)]
+            opened = endpoint.open_all(envelopes)
+            with self._change:
+                self._reading.discard(reader)
+                refused = [no for no in map(self._hand_over, repeat(reader), envelopes, opened) if no is not None]
+                self._change.notify_all()
+            if refused:
+                raise refused[0]
         except BaseException as error:
             self._fail(reader, error)
             raise
-        with self._change:
-            self._reading.discard(reader)
-            self._hand_over(delivered)
-            self._change.notify_all()
 
-    def _receive(self, endpoint: Endpoint, reader: str) -> Delivered | None:
-        envelope = self._fetch(reader)
-        message = endpoint.open(envelope)
-        header = message.header
+    def _hand_over(self, reader: str, envelope: bytes, opened: Message | SealwireError) -> SealwireError | None:
+        """Put a message where its call finds it; return why it is refused, if it is."""
+        if isinstance(opened, SealwireError):
+            return opened
+        header = opened.header
         if header.reader != reader:
-            raise Misdirected(f"a message for {header.reader} was delivered to {reader}")
-        with self._change:
-            if header.ref in self._abandoned:
-                return None
-            if header.ref not in self._awaited:
-                raise Misdirected(f"message {header.id.hex()[:8]} from {header.sender} was not expected there")
-        return Delivered(message, envelope)
+            return Misdirected(f"a message for {header.reader} was delivered to {reader}")
+        if header.ref in self._awaited:
+            self._awaited[header.ref] = Delivered(opened, envelope)
+        elif header.ref not in self._abandoned:
+            return Misdirected(f"message {header.id.hex()[:8]} from {header.sender} was not expected there")
+        return None
 
     def _fetch(self, reader: str) -> bytes:
         try:
@@ -128,10 +138,6 @@ class Post:
             raise TransportError(f"the transport brought {type(envelope).__name__}, but an envelope is bytes")
         return bytes(envelope)
 
-    def _hand_over(self, delivered: Delivered | None) -> None:
-        if delivered is not None and delivered.message.header.ref in self._awaited:
-            self._awaited[delivered.message.header.ref] = delivered
-
     def _fail(self, reader: str, error: BaseException) -> None:
         known = error if isinstance(error, SealwireError) else TransportError("reading was interrupted")
         with self._change:
@@ -141,11 +147,11 @@ class Post:
                     self._awaited[ref] = known
             self._change.notify_all()
 
-    def _await(self, sent: Sequence[Sealed]) -> None:
+    def _await(self, reader: str, refs: Sequence[Ref]) -> None:
         with self._change:
-            for sealed in sent:
-                self._awaited[sealed.header.ref] = None
-                self._readers[sealed.header.ref] = sealed.header.reader
+            for ref in refs:
+                self._awaited[ref] = None
+                self._readers[ref] = reader
 
     def _forget(self, refs: Sequence[Ref]) -> None:
         """Drop what was collected; what was given up may still arrive, and is let pass then."""

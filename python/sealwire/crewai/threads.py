@@ -52,6 +52,7 @@ def _is_worker(thread: threading.Thread) -> bool:
 
 
 def _has_context(function: Callable[..., Any]) -> bool:
-    """Whether `function` is ``Context.run``, plain or with arguments, as asyncio submits it."""
-    function = getattr(function, "func", function)
-    return isinstance(getattr(function, "__self__", None), Context)
+    """Whether `function` is ``Context.run``, plain as CrewAI submits its many events, or with arguments, as asyncio does."""
+    return (
+        type(getattr(function, "__self__", None)) is Context or type(getattr(getattr(function, "func", None), "__self__", None)) is Context
+    )
