@@ -21,3 +21,8 @@ struct RustGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/node.md")]
 struct NodeGuide;
+
+/// As are those of `docs/transports.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/transports.md")]
+struct TransportsGuide;

@@ -205,10 +205,10 @@ impl Shared {
         *self.closing.borrow()
     }
 
-    /// Whether the reader is of this process: by its own name, or by its node's unless it was given an address of its own.
+    /// Whether the reader is of this process: by its own name, or by its node's unless it has a process of its own.
     fn is_own(&self, to: &Address) -> bool {
         let named = |name: &str| self.names.iter().any(|own| own == name);
-        let elsewhere = || self.lock().links.get(to.as_str()).is_some_and(|link| link.location().is_some());
+        let elsewhere = || self.lock().links.get(to.as_str()).is_some_and(|link| link.is_sure());
         named(to.as_str()) || (named(to.node()) && !elsewhere())
     }
 
@@ -248,11 +248,11 @@ impl Shared {
         }
     }
 
-    /// The way to a reader. Addresses we were given come before what peers said of themselves, as anyone may say anything.
+    /// The way to a reader. What we were given or was proven comes before what peers said of themselves, as anyone may say anything.
     fn link_to(&self, to: &Address) -> Option<Arc<Link>> {
         let state = self.lock();
         let (agent, node) = (state.links.get(to.as_str()), state.links.get(to.node()));
-        let given = [agent, node].into_iter().flatten().find(|link| link.location().is_some());
+        let given = [agent, node].into_iter().flatten().find(|link| link.is_sure());
         given.or(agent).or(node).cloned()
     }
 
@@ -277,11 +277,14 @@ impl Shared {
     }
 
     /// The link to a peer that has connected: one it announced before, or a new one; and whether to send on that connection.
-    fn link_from(&self, names: &[String]) -> io::Result<(Arc<Link>, Use)> {
+    fn link_from(&self, names: &[String], claim: Claim) -> io::Result<(Arc<Link>, Use)> {
         let mut state = self.lock();
         let known: Vec<_> = names.iter().filter_map(|name| state.links.get(name)).cloned().collect();
         if let Some(link) = known.iter().find(|link| link.location().is_some()) {
             return Ok((Arc::clone(link), Use::Receiving));
+        }
+        if claim == Claim::Said && known.iter().any(|link| link.is_sure()) {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "another peer has proven that it has this name"));
         }
         if state.links.len() >= MAX_ANNOUNCED {
             state.links.retain(|_, link| link.location().is_some() || link.is_connected() || !link.is_empty());
@@ -290,6 +293,9 @@ impl Shared {
             Some(link) => link,
             None => Arc::new(Link::new(new_session()?, None)),
         };
+        if claim == Claim::Proven {
+            link.set_proven();
+        }
         for name in names {
             state.links.insert(name.clone(), Arc::clone(&link));
         }
@@ -331,6 +337,14 @@ impl Shared {
             link.moved.notify_one();
         });
     }
+}
+
+/// What the names in a hello are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// The layer has proven the node, or only the user could connect.
+    Proven,
+    Said,
 }
 
 async fn send_hello(stream: &mut ByteStream, hello: &Hello) -> io::Result<()> {

@@ -1,11 +1,12 @@
 //! The transports pass the public suite, over real sockets and servers.
 
 #![allow(missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![cfg(feature = "conformance")]
 
 #[cfg(any(feature = "nats", feature = "tls"))]
 mod authority;
-#[cfg(any(feature = "nats", feature = "stream"))]
+#[cfg(any(feature = "nats", feature = "tcp"))]
 mod folder;
 #[cfg(feature = "tcp")]
 mod loopback;

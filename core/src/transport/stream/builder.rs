@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use tokio::sync::{Semaphore, watch};
 
-use super::{Handle, Layer, READING, Shared, Streams, frame, listener, socket::Sockets};
+use super::{Handle, READING, Shared, Streams, frame, listener, socket::Sockets};
 use crate::transport::Location;
 
 /// A [`Streams`] to be.
@@ -42,7 +42,7 @@ impl Builder {
 
     /// Lets `scheme://host:port` mean TCP under `layer`.
     #[cfg(feature = "tcp")]
-    pub fn layer(mut self, scheme: &str, layer: impl Layer) -> Self {
+    pub fn layer(mut self, scheme: &str, layer: impl super::Layer) -> Self {
         self.sockets.add(scheme, Arc::new(layer));
         self
     }

@@ -55,6 +55,7 @@ struct State {
     writer: Option<Arc<Notify>>,
     location: Option<Location>,
     trouble: Option<String>,
+    proven: bool,
     closed: bool,
 }
 
@@ -188,6 +189,16 @@ impl Link {
 
     pub(super) fn is_connected(&self) -> bool {
         self.lock().connected
+    }
+
+    /// Whether the way to this peer is more than what somebody said: it was given, or the peer has proven who it is.
+    pub(super) fn is_sure(&self) -> bool {
+        let state = self.lock();
+        state.location.is_some() || state.proven
+    }
+
+    pub(super) fn set_proven(&self) {
+        self.lock().proven = true;
     }
 
     pub(super) fn location(&self) -> Option<Location> {

@@ -8,7 +8,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{ByteStream, HELLO, Location, Shared, read_hello, send_hello, socket::Listener};
+use super::{ByteStream, Claim, HELLO, Location, Shared, read_hello, send_hello, socket::Listener};
 
 /// Connections that were taken, at a listener: more than a household or a team has nodes, and each costs some 100 KiB.
 const MAX_CONNECTIONS: usize = 256;
@@ -63,7 +63,8 @@ async fn serve(shared: Arc<Shared>, stream: ByteStream, location: &Location, str
     let greet = async {
         let mut secured = shared.sockets.accept(stream, location).await?;
         let hello = read_hello(&mut secured.stream, secured.node.as_deref()).await?;
-        let (link, purpose) = shared.link_from(&hello.names)?;
+        let proven = secured.node.is_some() || location.scheme() == "unix";
+        let (link, purpose) = shared.link_from(&hello.names, if proven { Claim::Proven } else { Claim::Said })?;
         send_hello(&mut secured.stream, &shared.hello(link.session)).await?;
         io::Result::Ok((secured.stream, hello, link, purpose))
     };
