@@ -10,4 +10,6 @@ mod homes;
 mod meeting;
 #[cfg(feature = "home")]
 mod restarted;
+#[cfg(feature = "tcp")]
+mod tcp;
 mod world;
