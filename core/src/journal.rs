@@ -199,6 +199,9 @@ impl Store for MemoryStore {
         *self = Self {
             #[cfg(feature = "node")]
             follows_another: true,
+            // What was taken over to be sent has nothing to do with what was received.
+            #[cfg(feature = "node")]
+            work: core::mem::take(&mut self.work).of_next_life(),
             ..Self::default()
         };
         Ok(())

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Requests of one run.
-const COUNT: usize = 300;
+const COUNT: usize = 600;
 
 /// Kills before the process is left to end. The moments are those of a fixed sequence, the process is where it is.
 const KILLS: u64 = 12;

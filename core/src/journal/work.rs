@@ -150,6 +150,12 @@ impl MemoryWork {
         }
     }
 
+    /// What is left when a life of the journal ends: what is to be sent, and nothing that was received.
+    pub(super) fn of_next_life(self) -> Self {
+        let bytes = self.outgoing.values().map(|(kept, _)| kept.as_bytes().len()).sum();
+        Self { work: HashMap::new(), bytes, ..self }
+    }
+
     /// Forgets what has ended by `ended`; it looks at everything, so not with each message.
     pub(super) fn purge(&mut self, ended: u64) {
         if self.purged.abs_diff(ended) < PURGE_EVERY {

@@ -61,6 +61,21 @@ async fn a_peer_that_burned_its_keys_is_served_again_at_once() -> Outcome {
     Ok(())
 }
 
+/// Keys and lanes of the one who asks are burned while the request is under way.
+#[tokio::test]
+async fn what_was_taken_over_outlives_the_keys() -> Outcome {
+    let world = World::new(Duration::from_millis(50))?;
+    let boss = world.nodes[0].host("boss")?;
+    let worker = world.nodes[1].host("worker")?;
+    let ticket = world.nodes[0].ask(&boss, &worker, Draft::new("task", "x"), LONG).await?;
+    while timeout(Duration::from_millis(20), world.transport.receive(&worker)).await.is_ok() {}
+    world.nodes[0].endpoint().begin_life(|store| store.begin_life())?;
+    let echo = |request: Request| async move { Ok(Reply::new("result", request.message().body().to_vec())) };
+    world.nodes[1].serve("worker", echo)?;
+    assert_eq!(timeout(LONG, ticket.reply()).await??.body(), b"x");
+    Ok(())
+}
+
 /// The same when nobody could say so: the sender seals anew by itself.
 #[tokio::test]
 async fn a_sender_that_hears_nothing_asks_and_seals_anew() -> Outcome {
