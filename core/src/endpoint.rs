@@ -24,6 +24,8 @@ use crate::{
 
 mod builder;
 mod inspecting;
+#[cfg(feature = "node")]
+mod keeping;
 mod opening;
 mod sealing;
 mod upkeep;
@@ -32,6 +34,8 @@ pub use builder::{Builder, EndpointError, NodeKey};
 pub use inspecting::Inspected;
 #[cfg(feature = "home")]
 pub use inspecting::Inspector;
+#[cfg(feature = "node")]
+pub(crate) use keeping::{Admission, Refused, SealedKept, Taken, digest};
 
 /// Hosts agents, seals what they write and opens what is sealed for them. One for each process; shared by its threads.
 ///
@@ -178,7 +182,7 @@ impl Endpoint {
 
     /// The peer has lost a lane, as it says in an unauthenticated hint: messages to it are openings until it names a new one.
     pub fn forget_lane(&self, lane: LaneId) {
-        self.state().lanes.forget(lane);
+        let _reader = self.state().lanes.forget(lane);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

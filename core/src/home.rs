@@ -39,6 +39,10 @@ mod lock;
 mod membership;
 mod reading;
 mod store;
+#[cfg(feature = "node")]
+mod work;
+#[cfg(feature = "node")]
+mod worker;
 
 use files::{Folder, fail};
 #[cfg(feature = "pairing")]

@@ -3,6 +3,9 @@
 /// An envelope's size in bytes. Model contexts are far below; a body, its copy and its envelope still fit a 512 MiB machine.
 pub const MAX_ENVELOPE: usize = 16 * 1024 * 1024;
 
+/// What a transport carries at a time, in bytes: an envelope; all else is smaller.
+pub const MAX_PARCEL: usize = MAX_ENVELOPE;
+
 /// Size of the signed header in bytes: sixteen longest labels and two longest addresses take half of it.
 pub const MAX_HEADER: usize = 4 * 1024;
 
@@ -11,6 +14,9 @@ pub const MAX_CERTIFICATE: usize = 8 * 1024;
 
 /// Size of a roster in bytes: about 4,000 nodes.
 pub const MAX_ROSTER: usize = 1024 * 1024;
+
+/// A notice's size in bytes: a roster and what is around it.
+pub const MAX_NOTICE: usize = MAX_ROSTER + 64;
 
 /// Labels on a message. Policy is read by people; nobody reads more.
 pub const MAX_LABELS: usize = 16;

@@ -16,3 +16,13 @@ pub mod vectors;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/rust.md")]
 struct RustGuide;
+
+/// As is the one of `docs/node.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/node.md")]
+struct NodeGuide;
+
+/// As are those of `docs/transports.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/transports.md")]
+struct TransportsGuide;

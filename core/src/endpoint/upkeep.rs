@@ -89,7 +89,7 @@ impl Endpoint {
     ///
     /// Lanes and keys in memory go first, and under the store's lock: a message that was decrypted with one of them, or a key that was read
     /// from the store, finds that its life has ended ([`Endpoint::insert`], [`Endpoint::certify`]).
-    pub(super) fn begin_life(&self, in_store: impl FnOnce(&mut dyn Store) -> Result<(), StoreFailed>) -> Result<(), EndpointError> {
+    pub(crate) fn begin_life(&self, in_store: impl FnOnce(&mut dyn Store) -> Result<(), StoreFailed>) -> Result<(), EndpointError> {
         {
             let mut store = self.store();
             self.end_life();

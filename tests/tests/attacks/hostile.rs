@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use sealwire::{Address, Endpoint, Envelope, Message, OpenError, Transport, TransportError, transport::Delivery};
+use sealwire::{Address, Endpoint, Envelope, Message, OpenError, Parcel, Transport, TransportError, transport::Delivery};
 
 /// Makes of one envelope what is delivered in its place, in order.
 type Attack = Box<dyn Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync>;
@@ -24,7 +24,7 @@ impl Hostile {
 
     /// Sends an envelope and opens, at `reader`, all that arrives in its place.
     pub(crate) fn carry(&self, envelope: Envelope, to: &Address, reader: &Endpoint) -> Vec<Result<Message, OpenError>> {
-        now(self.send(to, envelope)).unwrap();
+        now(self.send(to, envelope.into())).unwrap();
         let mut outcomes = Vec::new();
         while let Ok(delivery) = now(self.receive(to)) {
             outcomes.push(open(reader, delivery.bytes()));
@@ -37,8 +37,8 @@ impl Hostile {
 impl Transport for Hostile {
     type Delivery = Arrived;
 
-    async fn send(&self, _: &Address, envelope: Envelope) -> Result<(), TransportError> {
-        self.wire.lock().unwrap().extend((self.attack)(envelope.as_bytes()));
+    async fn send(&self, _: &Address, parcel: Parcel) -> Result<(), TransportError> {
+        self.wire.lock().unwrap().extend((self.attack)(parcel.as_bytes()));
         Ok(())
     }
 

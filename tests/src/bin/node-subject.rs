@@ -1,0 +1,80 @@
+//! A node on a home, for tests that kill it.
+//!
+//! Usage: `node-subject HOME FOLDER COUNT`. The agent `boss` asks `worker`, both in this process, to do the tasks 0 to COUNT - 1, and writes a file
+//! FOLDER/answers/N for each that was done. The worker writes a file FOLDER/effects/ID for each message, under the message's id, before it
+//! replies. Started again it goes on; it ends when all is done, with `done`, the greatest number of runs that found their effect there already,
+//! and whether one of them was not told that it may.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sealwire::{
+    Address, Draft, Endpoint, Message,
+    node::{Node, Reply, Request},
+    transport::Memory,
+};
+use tokio::task::JoinSet;
+
+const LONG: Duration = Duration::from_secs(300);
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [home, folder, count] = arguments.as_slice() else { panic!("node-subject HOME FOLDER COUNT") };
+    let (folder, count): (PathBuf, usize) = (folder.into(), count.parse().unwrap());
+    for part in ["again", "answers", "effects", "unmarked"] {
+        fs::create_dir_all(folder.join(part)).unwrap();
+    }
+    let (endpoint, _) = Endpoint::builder().home_or_init(home, "local").unwrap();
+    let node = Node::builder(endpoint, Memory::new()).resend_after(Duration::from_millis(200)).build().unwrap();
+    let boss = node.host("boss").unwrap();
+    let place = folder.clone();
+    let worker = node.serve_at_once("worker", 4, move |request| work(request, place.clone())).unwrap();
+
+    let mut asked = JoinSet::new();
+    for (_, _, request) in node.outstanding() {
+        let node = node.clone();
+        asked.spawn(async move { node.resume(request).await.unwrap().reply().await.unwrap() });
+    }
+    note(&mut asked, &folder).await;
+    for number in (0..count).filter(|number| !folder.join("answers").join(number.to_string()).exists()) {
+        asked.spawn(ask(node.clone(), boss.clone(), worker.clone(), number));
+    }
+    note(&mut asked, &folder).await;
+    node.close().await;
+    println!("done");
+}
+
+async fn ask(node: Node<Memory>, boss: Address, worker: Address, number: usize) -> Message {
+    node.request(&boss, &worker, Draft::new("task", number.to_string()), LONG).await.unwrap()
+}
+
+async fn work(request: Request, folder: PathBuf) -> Result<Reply, sealwire::node::Refusal> {
+    let id = request.message().header().id.to_string();
+    match fs::OpenOptions::new().write(true).create_new(true).open(folder.join("effects").join(&id)) {
+        Ok(mut file) => file.write_all(request.message().body()).unwrap(),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs::write(folder.join("again").join(&id), "").unwrap();
+            if !request.is_redelivered() {
+                fs::write(folder.join("unmarked").join(&id), "").unwrap();
+            }
+        }
+        Err(error) => panic!("{error}"),
+    }
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    Ok(Reply::new("result", request.into_message().into_body()))
+}
+
+async fn note(asked: &mut JoinSet<Message>, folder: &Path) {
+    while let Some(answered) = asked.join_next().await {
+        let reply = answered.unwrap();
+        let number = String::from_utf8(reply.body().to_vec()).unwrap();
+        fs::write(folder.join("answers").join(number), "").unwrap();
+    }
+}
