@@ -1,6 +1,6 @@
 //! Seals and signs messages between agents.
 //!
-//! A *draft* is sealed for exactly one reader and becomes an *envelope*, the only thing a *transport* accepts. Opening it gives a *message*,
+//! A *draft* is sealed for exactly one reader and becomes an *envelope*, the only thing of it that a *transport* accepts. Opening it gives a *message*,
 //! which exists only if the envelope is authentic, meant for this reader, fresh, not opened before and allowed by policy.
 //!
 //! ```
@@ -65,4 +65,4 @@ pub use message::{Draft, Message, Sealed};
 pub use policy::{Direction, Policy, Request, Verdict};
 pub use roster::{Roster, RosterClaims, RosterNode};
 pub use secret::Secret;
-pub use transport::{Transport, TransportError};
+pub use transport::{Parcel, Transport, TransportError};

@@ -3,6 +3,9 @@
 /// An envelope's size in bytes. Model contexts are far below; a body, its copy and its envelope still fit a 512 MiB machine.
 pub const MAX_ENVELOPE: usize = 16 * 1024 * 1024;
 
+/// What a transport carries at a time, in bytes: an envelope; all else is smaller.
+pub const MAX_PARCEL: usize = MAX_ENVELOPE;
+
 /// Size of the signed header in bytes: sixteen longest labels and two longest addresses take half of it.
 pub const MAX_HEADER: usize = 4 * 1024;
 

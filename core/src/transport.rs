@@ -1,45 +1,47 @@
-//! [`Transport`]: what carries envelopes. It is given nothing but an [`Envelope`], so plaintext cannot be handed to it.
+//! [`Transport`]: what carries [`Parcel`]s. A parcel is made from an [`Envelope`](crate::Envelope), so plaintext cannot be handed to it.
 //!
 //! Asynchronous without a runtime: the traits name no executor, and [`Memory`] needs none.
 
 use core::{fmt, future::Future};
 
-use crate::{address::Address, envelope::Envelope};
+use crate::address::Address;
 
 mod memory;
+mod parcel;
 
 pub use memory::{Memory, MemoryDelivery};
+pub use parcel::Parcel;
 
-/// Carries envelopes to their readers, at least once.
+/// Carries parcels to their readers, at least once.
 ///
 /// Implement it over whatever there is: a socket, a broker, a pipe. Nothing is asked of the wire for secrecy or authenticity; a wire that
-/// loses, repeats, reorders, delays or alters envelopes costs time and never correctness.
+/// loses, repeats, reorders, delays or alters parcels costs time and never correctness.
 pub trait Transport: Send + Sync {
     /// What [`Transport::receive`] gives.
     type Delivery: Delivery;
 
-    /// Takes an envelope for `to`. When it returns, the transport has taken it over; that says nothing about its arrival.
+    /// Takes a parcel for `to`. When it returns, the transport has taken it over; that says nothing about its arrival.
     ///
     /// # Errors
     /// If it was not taken over; the caller sends it again.
-    fn send(&self, to: &Address, envelope: Envelope) -> impl Future<Output = Result<(), TransportError>> + Send;
+    fn send(&self, to: &Address, parcel: Parcel) -> impl Future<Output = Result<(), TransportError>> + Send;
 
-    /// Waits for the next envelope for `reader`.
+    /// Waits for the next parcel for `reader`. Dropping the future loses nothing.
     ///
     /// # Errors
     /// [`TransportError::Closed`] when none will come.
     fn receive(&self, reader: &Address) -> impl Future<Output = Result<Self::Delivery, TransportError>> + Send;
 }
 
-/// An envelope that has arrived and is given again until it was acknowledged.
+/// A parcel that has arrived and is given again until it was acknowledged.
 pub trait Delivery: Send {
-    /// The envelope as it came off the wire: not parsed, not believed.
+    /// The parcel as it came off the wire: not parsed, not believed.
     fn bytes(&self) -> &[u8];
 
     /// Says that it was processed and need not be given again. A delivery that is dropped without it comes back.
     ///
     /// # Errors
-    /// If the transport could not note it; the envelope comes again then, and is recognised as a duplicate.
+    /// If the transport could not note it; the parcel comes again then, and is recognised as a duplicate.
     fn acknowledge(self) -> impl Future<Output = Result<(), TransportError>> + Send;
 }
 
@@ -51,8 +53,20 @@ pub enum TransportError {
     Closed,
     /// It holds as much as it may; the reader is slower than the sender.
     Full {
-        /// Envelopes held for that reader.
+        /// Parcels held for that reader.
         limit: usize,
+    },
+    /// The parcel is larger than what it carries.
+    TooLarge {
+        /// Bytes of the parcel.
+        size: usize,
+        /// Bytes it carries at most.
+        limit: usize,
+    },
+    /// It does not know the way to that node or agent.
+    NoRoute {
+        /// Whom it looked for.
+        to: Address,
     },
     /// Something else, in words.
     Failed(String),
@@ -62,7 +76,11 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("the transport is closed"),
-            Self::Full { limit } => write!(f, "the transport holds {limit} envelopes for that reader and takes no more"),
+            Self::Full { limit } => write!(f, "the transport holds {limit} parcels for that reader and takes no more; try again later"),
+            Self::TooLarge { size, limit } => write!(f, "a parcel of {size} bytes; this transport carries at most {limit}"),
+            Self::NoRoute { to } => {
+                write!(f, "no address is known for {to}, and its node has not connected; give the transport the address of `{}`", to.node())
+            }
             Self::Failed(reason) => write!(f, "the transport failed: {reason}"),
         }
     }

@@ -9,10 +9,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Delivery, Transport, TransportError};
-use crate::{address::Address, envelope::Envelope};
+use super::{Delivery, Parcel, Transport, TransportError};
+use crate::address::Address;
 
-/// Envelopes held for one reader. More means that the reader has stopped.
+/// Parcels held for one reader. More means that the reader has stopped.
 const MAX_QUEUED: usize = 1024;
 
 /// A queue for each reader, in memory. Clones share their queues.
@@ -64,7 +64,7 @@ impl Queue {
 impl Transport for Memory {
     type Delivery = MemoryDelivery;
 
-    async fn send(&self, to: &Address, envelope: Envelope) -> Result<(), TransportError> {
+    async fn send(&self, to: &Address, parcel: Parcel) -> Result<(), TransportError> {
         let mut queues = self.lock();
         if queues.closed {
             return Err(TransportError::Closed);
@@ -73,7 +73,7 @@ impl Transport for Memory {
         if queue.waiting.len() >= MAX_QUEUED {
             return Err(TransportError::Full { limit: MAX_QUEUED });
         }
-        queue.waiting.push_back(envelope.into_bytes());
+        queue.waiting.push_back(parcel.into_bytes());
         queue.wake();
         Ok(())
     }
@@ -99,7 +99,7 @@ impl Transport for Memory {
     }
 }
 
-/// An envelope taken from a [`Memory`].
+/// A parcel taken from a [`Memory`].
 pub struct MemoryDelivery {
     bytes: Option<Vec<u8>>,
     from: Memory,
@@ -164,24 +164,24 @@ mod tests {
         }
     }
 
-    fn envelopes(count: usize) -> Result<(Address, Vec<Envelope>), Box<dyn std::error::Error>> {
+    fn parcels(count: usize) -> Result<(Address, Vec<Parcel>), Box<dyn std::error::Error>> {
         let endpoint = Endpoint::builder().in_memory("local")?;
         let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
-        let seal = |_| endpoint.seal(&a, &b, &Draft::new("task", "x")).map(|sealed| sealed.envelope);
+        let seal = |_| endpoint.seal(&a, &b, &Draft::new("task", "x")).map(|sealed| sealed.envelope.into());
         let sealed = (0..count).map(seal).collect::<Result<_, _>>()?;
         Ok((b, sealed))
     }
 
     #[test]
-    fn envelopes_come_in_order_and_once() -> Outcome {
-        let (transport, (to, sent)) = (Memory::new(), envelopes(3)?);
-        for envelope in &sent {
-            wait(transport.send(&to, envelope.clone()))?;
+    fn parcels_come_in_order_and_once() -> Outcome {
+        let (transport, (to, sent)) = (Memory::new(), parcels(3)?);
+        for parcel in &sent {
+            wait(transport.send(&to, parcel.clone()))?;
         }
         transport.close();
-        for envelope in &sent {
+        for parcel in &sent {
             let delivery = wait(transport.receive(&to))?;
-            assert_eq!(delivery.bytes(), envelope.as_bytes());
+            assert_eq!(delivery.bytes(), parcel.as_bytes());
             wait(delivery.acknowledge())?;
         }
         assert_eq!(wait(transport.receive(&to)).err(), Some(TransportError::Closed));
@@ -191,9 +191,9 @@ mod tests {
 
     #[test]
     fn what_was_not_acknowledged_comes_again_first() -> Outcome {
-        let (transport, (to, sent)) = (Memory::new(), envelopes(2)?);
-        for envelope in &sent {
-            wait(transport.send(&to, envelope.clone()))?;
+        let (transport, (to, sent)) = (Memory::new(), parcels(2)?);
+        for parcel in &sent {
+            wait(transport.send(&to, parcel.clone()))?;
         }
         drop(wait(transport.receive(&to))?);
         assert_eq!(wait(transport.receive(&to))?.bytes(), sent[0].as_bytes());
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_waits_is_woken() -> Outcome {
-        let (transport, (to, sent)) = (Memory::new(), envelopes(1)?);
+        let (transport, (to, sent)) = (Memory::new(), parcels(1)?);
         let (other, reader) = (transport.clone(), to.clone());
         let waiting = thread::spawn(move || wait(other.receive(&reader)).map(|delivery| delivery.bytes().to_vec()));
         wait(transport.send(&to, sent[0].clone()))?;
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_has_stopped_stops_its_senders() -> Outcome {
-        let (transport, (to, sent)) = (Memory::new(), envelopes(1)?);
+        let (transport, (to, sent)) = (Memory::new(), parcels(1)?);
         for _ in 0..MAX_QUEUED {
             wait(transport.send(&to, sent[0].clone()))?;
         }
