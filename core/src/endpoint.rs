@@ -24,12 +24,16 @@ use crate::{
 
 mod builder;
 mod inspecting;
+#[cfg(feature = "node")]
+mod keeping;
 mod opening;
 mod sealing;
 mod upkeep;
 
 pub use builder::{Builder, EndpointError, NodeKey};
 pub use inspecting::Inspected;
+#[cfg(feature = "node")]
+pub(crate) use keeping::{Admission, Refused, SealedKept, Taken, digest};
 #[cfg(feature = "home")]
 pub use inspecting::Inspector;
 
@@ -178,7 +182,7 @@ impl Endpoint {
 
     /// The peer has lost a lane, as it says in an unauthenticated hint: messages to it are openings until it names a new one.
     pub fn forget_lane(&self, lane: LaneId) {
-        self.state().lanes.forget(lane);
+        let _reader = self.state().lanes.forget(lane);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

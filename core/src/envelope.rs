@@ -285,6 +285,16 @@ pub(crate) fn assemble(
     Ok(Envelope { bytes: writer.finish(), recipient, ciphertext })
 }
 
+/// The plaintext of a lane message with this content: all that its author signed, the signature, and nothing of the way it travels.
+#[cfg(feature = "node")]
+pub(crate) fn lane_plaintext(signed: &Signed<'_>, content: &Blinded<'_>) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(signed.len() + content.body.len() + 32);
+    writer.array(3);
+    Signed { certificate: None, ..*signed }.write(&mut writer);
+    writer.bytes(&content.blind).bytes(content.body);
+    writer.finish()
+}
+
 /// A decrypted envelope, taken apart; nothing in it is proven yet.
 pub(crate) struct Plaintext<'a> {
     pub(crate) protected: &'a [u8],

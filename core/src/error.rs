@@ -44,6 +44,8 @@ pub enum SealError {
     ReaderExpired(Address),
     /// The reader's or the sender's key is revoked, or its node may no longer host it.
     Revoked(Address),
+    /// The reader has another signing key than the one this was signed for, or the author has. What was signed cannot be sealed anew.
+    Replaced(Address),
     /// A label, kind, content type or lifetime is not of its form.
     Invalid(InvalidName),
     /// The envelope, or its header, would be too large.
@@ -70,6 +72,7 @@ impl fmt::Display for SealError {
             Self::UnknownReader(address) => write!(f, "nobody introduced `{address}`; host it or import its certificate first"),
             Self::ReaderExpired(address) => write!(f, "the certificate of `{address}` has expired; ask for its new one"),
             Self::Revoked(address) => write!(f, "`{address}` is revoked, or its node may no longer host it"),
+            Self::Replaced(address) => write!(f, "`{address}` has another key now than the message was signed for; seal a new message"),
             Self::Invalid(invalid) => write!(f, "{invalid}"),
             Self::TooLarge { size, limit } => write!(f, "{size} bytes, but at most {limit} can be sealed"),
             Self::Denied(reason) => write!(f, "denied by policy: {reason}"),

@@ -30,6 +30,10 @@ mod files;
 mod life;
 mod reading;
 mod store;
+#[cfg(feature = "node")]
+mod work;
+#[cfg(feature = "node")]
+mod worker;
 
 use files::{Folder, fail};
 use reading::ReadingStore;

@@ -10,6 +10,12 @@ use crate::{
     roster::Roster,
 };
 
+#[cfg(feature = "node")]
+mod work;
+
+#[cfg(feature = "node")]
+pub(crate) use work::{Arrival, Change, Expects, Left, Outgoing, RowKey, Work, Working};
+
 /// A message as the journal knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -86,6 +92,10 @@ pub(crate) trait Store: Send {
 
     /// Called after a fork, before anything else is done with the store.
     fn after_fork(&mut self) -> Result<(), StoreFailed>;
+
+    /// What a node keeps here.
+    #[cfg(feature = "node")]
+    fn working(&mut self) -> Result<&mut dyn Working, StoreFailed>;
 }
 
 /// A journal in memory, for an endpoint without a home. Its receive keys die with it, so nothing it forgot can be opened again.
@@ -95,6 +105,11 @@ pub(crate) struct MemoryStore {
     by_end: BTreeMap<u64, Vec<(Thumbprint, Thumbprint, MessageId)>>,
     rows_of: HashMap<Thumbprint, u64>,
     horizon: u64,
+    #[cfg(feature = "node")]
+    work: work::MemoryWork,
+    /// When this life began; none until the first message of a life that follows another.
+    #[cfg(feature = "node")]
+    began: Option<u64>,
 }
 
 impl MemoryStore {
@@ -122,6 +137,8 @@ impl MemoryStore {
     }
 
     fn purge(&mut self, now: u64) {
+        #[cfg(feature = "node")]
+        self.work.purge(now.saturating_sub(CLOCK_TOLERANCE));
         while let Some(first) = self.by_end.first_entry() {
             let end = *first.key();
             if end.saturating_add(CLOCK_TOLERANCE) > now {
@@ -187,6 +204,11 @@ impl Store for MemoryStore {
 
     fn after_fork(&mut self) -> Result<(), StoreFailed> {
         Ok(())
+    }
+
+    #[cfg(feature = "node")]
+    fn working(&mut self) -> Result<&mut dyn Working, StoreFailed> {
+        Ok(self)
     }
 }
 

@@ -8,6 +8,9 @@ pub(crate) const CERTIFICATE: &str = "sealwire/1 cert";
 pub(crate) const CERTIFICATE_REQUEST: &str = "sealwire/1 cert request";
 /// Stands in the `external_aad` of a roster.
 pub(crate) const ROSTER: &str = "sealwire/1 roster";
+/// What a notice begins with.
+#[cfg(feature = "node")]
+pub(crate) const NOTICE: &str = "sealwire/1 notice";
 /// Names a receive key.
 pub(crate) const RECEIVE_KEY_ID: &[u8] = b"sealwire/1 rk";
 /// The exporter context, and the lane secret.
@@ -27,6 +30,9 @@ pub(crate) const STORE_HEDGE: &[u8] = b"sealwire/1 store hedge";
 /// A home's store: what a receive key is encrypted with.
 #[cfg(feature = "home")]
 pub(crate) const STORE_RECEIVE_KEY: &[u8] = b"sealwire/1 store receive key";
+/// A home's store: what a message that is kept is encrypted with.
+#[cfg(all(feature = "home", feature = "node"))]
+pub(crate) const STORE_MESSAGE: &[u8] = b"sealwire/1 store message";
 
 /// Media type of an envelope, in its protected header.
 pub(crate) const TYP_ENVELOPE: &str = "application/sealwire";

@@ -157,10 +157,20 @@ impl Lanes {
         }
     }
 
-    /// Stops sending in a lane.
-    pub(crate) fn forget(&mut self, id: LaneId) {
+    /// Stops sending in a lane. Returns its reader, if it was one that is used or offered here.
+    pub(crate) fn forget(&mut self, id: LaneId) -> Option<Thumbprint> {
+        let is_it = |lanes: &HashMap<Pair, Outgoing>| lanes.iter().find(|(_, lane)| lane.id == id).map(|(pair, _)| *pair);
+        let pair = is_it(&self.sending).or_else(|| is_it(&self.offered))?;
         self.offered.retain(|_, lane| lane.id != id);
         self.sending.retain(|_, lane| lane.id != id);
+        Some(pair.reader)
+    }
+
+    /// Stops sending in lanes to a reader that has started anew.
+    #[cfg(feature = "node")]
+    pub(crate) fn forget_reader(&mut self, reader: &Thumbprint) {
+        self.offered.retain(|pair, _| pair.reader != *reader);
+        self.sending.retain(|pair, _| pair.reader != *reader);
     }
 
     /// Drops each lane that touches a key for which `is_gone` holds, or that was derived from a receive key for which `is_erased` holds.

@@ -34,11 +34,17 @@ mod header;
 #[cfg(feature = "home")]
 mod home;
 mod journal;
+#[cfg(feature = "node")]
+mod kept;
 mod key;
 mod labels;
 mod lane;
 pub mod limits;
 mod message;
+#[cfg(feature = "node")]
+pub mod node;
+#[cfg(feature = "node")]
+mod notice;
 mod policy;
 mod roster;
 mod schedule;

@@ -15,6 +15,9 @@ pub const MAX_CERTIFICATE: usize = 8 * 1024;
 /// Size of a roster in bytes: about 4,000 nodes.
 pub const MAX_ROSTER: usize = 1024 * 1024;
 
+/// A notice's size in bytes: a roster and what is around it.
+pub const MAX_NOTICE: usize = MAX_ROSTER + 64;
+
 /// Labels on a message. Policy is read by people; nobody reads more.
 pub const MAX_LABELS: usize = 16;
 

@@ -80,6 +80,13 @@ impl<B: AsRef<[u8]>> Draft<B> {
         self.lifetime = seconds;
         self
     }
+
+    /// The same with a body of its own, to be handed to another task.
+    #[cfg(feature = "node")]
+    pub(crate) fn with_body_owned(self) -> Draft<Vec<u8>> {
+        let Self { kind, body, thread, labels, content_type, answers, came_from, lifetime } = self;
+        Draft { kind, body: body.as_ref().to_vec(), thread, labels, content_type, answers, came_from, lifetime }
+    }
 }
 
 impl<B: AsRef<[u8]>> fmt::Debug for Draft<B> {

@@ -286,6 +286,34 @@ impl StoreKey {
         })
     }
 
+    /// Encrypts a message that is kept: salt, ciphertext, tag. The salt is hedged with what was signed, so that a cloned machine repeats a key
+    /// for an identical message only. `place` says where it is kept.
+    #[cfg(feature = "node")]
+    pub(crate) fn lock(&self, place: &[u8], content: &[u8], digest: &[u8; 32], entropy: &dyn Entropy) -> Result<Vec<u8>, EntropyFailed> {
+        let salt = Hedge::new(&self.hedge(), entropy, digest)?.salt();
+        let mut locked = Vec::with_capacity(SALT_LEN + content.len() + TAG_LEN);
+        locked.extend_from_slice(&salt);
+        locked.extend_from_slice(content);
+        let tag = self.message_key(&salt, place).seal(locked.get_mut(SALT_LEN..).unwrap_or_default());
+        locked.extend_from_slice(&tag);
+        Ok(locked)
+    }
+
+    /// Decrypts what [`StoreKey::lock`] made for that place, and nothing that was moved there.
+    #[cfg(feature = "node")]
+    pub(crate) fn unlock(&self, place: &[u8], locked: &[u8]) -> Result<Vec<u8>, NotOpened> {
+        let (salt, rest) = locked.split_first_chunk::<SALT_LEN>().ok_or(NotOpened)?;
+        let (content, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(NotOpened)?;
+        let mut content = content.to_vec();
+        self.message_key(salt, place).open(&mut content, tag)?;
+        Ok(content)
+    }
+
+    #[cfg(feature = "node")]
+    fn message_key(&self, salt: &[u8; SALT_LEN], place: &[u8]) -> ContentKey {
+        ContentKey(self.derive(&[labels::STORE_MESSAGE, salt, place]))
+    }
+
     fn key_of(&self, id: ReceiveKeyId) -> ContentKey {
         ContentKey(self.derive(&[labels::STORE_RECEIVE_KEY, id.as_bytes()]))
     }

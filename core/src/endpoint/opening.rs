@@ -48,7 +48,7 @@ pub(super) struct Checked {
     pub(super) certificate: Arc<Certificate>,
     to: Thumbprint,
     lock: Lock,
-    life: u64,
+    pub(super) life: u64,
 }
 
 /// Told what speaks against a message that is authentic: its time, a revocation, a roster. What it returns decides whether that refuses it.
@@ -254,7 +254,7 @@ impl Endpoint {
         messages.into_iter().map(judge).collect()
     }
 
-    fn refuse_seen(&self, seen: Seen, checked: &Checked, now: u64) -> Result<(), OpenError> {
+    pub(super) fn refuse_seen(&self, seen: Seen, checked: &Checked, now: u64) -> Result<(), OpenError> {
         let header = &checked.message.header;
         // Another message that came with this one may have begun a life already.
         let begun = self.state().life != checked.life;
@@ -268,7 +268,7 @@ impl Endpoint {
         judge(seen, header)
     }
 
-    fn permit_release(&self, checked: &Checked, now: u64) -> Result<(), OpenError> {
+    pub(super) fn permit_release(&self, checked: &Checked, now: u64) -> Result<(), OpenError> {
         let (header, size) = (&checked.message.header, checked.message.body.len());
         let [sender, reader] = {
             let state = self.state();
@@ -290,7 +290,7 @@ impl Endpoint {
     }
 
     /// What an accepted message changes besides the journal. The only place where an opened envelope touches lanes and peers.
-    fn commit(&self, checked: &Checked, now: u64) {
+    pub(super) fn commit(&self, checked: &Checked, now: u64) {
         let header = &checked.message.header;
         let pair = Pair { signer: checked.row.signer, reader: checked.to };
         let mut guard = self.state();

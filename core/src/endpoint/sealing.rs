@@ -1,4 +1,4 @@
-//! From [`Draft`] to [`Envelope`](crate::Envelope).
+//! From [`Draft`] to [`Envelope`].
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     address::{Address, InvalidName},
     audit::{self, Decision, Entry},
     certificate::Certificate,
-    envelope::{Blinded, Form, Route, Signed, assemble},
+    envelope::{Blinded, Envelope, Form, Route, Signed, assemble},
     error::{OpenError, SealError, StoreFailed},
     header::{Acknowledged, Header, check_content_type, check_kind, check_label},
     key::{LaneId, MessageId, ReceiveKeyPublic, Thread},
@@ -21,11 +21,22 @@ use crate::{
     sign1::sig_structure,
 };
 
+/// What was signed, and between which keys: the same however often it is sealed.
+pub(super) struct Written<'a> {
+    pub(super) protected: Vec<u8>,
+    pub(super) content: Blinded<'a>,
+    pub(super) signature: [u8; 64],
+    /// SHA-256 of the signature input.
+    pub(super) digest: [u8; 32],
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "a node keeps messages by the keys at their ends"))]
+    pub(super) pair: Pair,
+}
+
 /// Who seals for whom, and by which way: decided in one look at the state.
-struct Plan {
-    author: Arc<Agent>,
+pub(super) struct Plan {
+    pub(super) author: Arc<Agent>,
     reader: Arc<Certificate>,
-    pair: Pair,
+    pub(super) pair: Pair,
     terms: Terms,
     lane: Option<(LaneId, Arc<LaneSecret>)>,
     names: Vec<LaneId>,
@@ -55,10 +66,18 @@ impl Endpoint {
         if draft.kind == ACKNOWLEDGEMENT {
             return Err(InvalidName { what: "the kind `ack` is the protocol's own" }.into());
         }
-        self.seal_any(from, to, draft, self.clock.now())
+        self.seal_any(from, to, draft, Vec::new(), self.clock.now()).map(|(sealed, _)| sealed)
     }
 
-    fn seal_any<B: AsRef<[u8]>>(&self, from: &Address, to: &Address, draft: &Draft<B>, now: u64) -> Result<Sealed, SealError> {
+    /// Seals a draft of any kind, with the messages it acknowledges. Also returns what was signed, and by and for which keys.
+    pub(super) fn seal_any<'a, B: AsRef<[u8]>>(
+        &self,
+        from: &Address,
+        to: &Address,
+        draft: &'a Draft<B>,
+        acknowledged: Vec<MessageId>,
+        now: u64,
+    ) -> Result<(Sealed, Written<'a>), SealError> {
         match self.keep_current(now) {
             // An agent that may not be certified any more is told so below, when it is its turn; the others go on.
             Ok(()) | Err(EndpointError::NotAllowed(_)) => {}
@@ -70,7 +89,7 @@ impl Endpoint {
             return Err(SealError::TooLarge { size, limit: MAX_ENVELOPE });
         }
         let plan = self.plan(from, to, draft.lifetime, now)?;
-        let header = self.header(from, to, draft, &plan, now)?;
+        let header = self.header(from, to, draft, &plan, acknowledged, now)?;
         let body = draft.body.as_ref();
         self.permit(&header, body.len(), &plan, now)?;
         self.state().lanes.named(&plan.names, now);
@@ -94,10 +113,10 @@ impl Endpoint {
         if named.is_empty() {
             return Ok(None);
         }
-        self.seal_any(from, to, &Draft::new(ACKNOWLEDGEMENT, []), now).map(Some)
+        self.seal_any(from, to, &Draft::new(ACKNOWLEDGEMENT, []), Vec::new(), now).map(|(sealed, _)| Some(sealed))
     }
 
-    fn plan(&self, from: &Address, to: &Address, lifetime: u64, now: u64) -> Result<Plan, SealError> {
+    pub(super) fn plan(&self, from: &Address, to: &Address, lifetime: u64, now: u64) -> Result<Plan, SealError> {
         let policy = policy::digest(&*self.policy).map_err(SealError::Denied)?;
         let mut guard = self.state();
         let state = &mut *guard;
@@ -119,7 +138,15 @@ impl Endpoint {
         Ok(Plan { author, reader, pair, terms, lane, names, clearances })
     }
 
-    fn header<B>(&self, from: &Address, to: &Address, draft: &Draft<B>, plan: &Plan, now: u64) -> Result<Header, SealError> {
+    fn header<B>(
+        &self,
+        from: &Address,
+        to: &Address,
+        draft: &Draft<B>,
+        plan: &Plan,
+        acknowledged: Vec<MessageId>,
+        now: u64,
+    ) -> Result<Header, SealError> {
         let mut labels = draft.labels.clone();
         labels.sort();
         labels.dedup();
@@ -140,12 +167,12 @@ impl Endpoint {
             roster: opening.then_some(plan.terms.roster),
             answers: draft.answers,
             came_from: draft.came_from,
-            acknowledged: Acknowledged { messages: Vec::new(), lanes: plan.names.clone() },
+            acknowledged: Acknowledged { messages: acknowledged, lanes: plan.names.clone() },
         })
     }
 
     /// Policy, then audit.
-    fn permit(&self, header: &Header, size: usize, plan: &Plan, now: u64) -> Result<(), SealError> {
+    pub(super) fn permit(&self, header: &Header, size: usize, plan: &Plan, now: u64) -> Result<(), SealError> {
         let [sender_clearances, reader_clearances] = &plan.clearances;
         let request = Request { direction: Direction::Seal, header, size, sender_clearances, reader_clearances };
         let verdict = policy::ask(&*self.policy, &request);
@@ -162,27 +189,33 @@ impl Endpoint {
         }
     }
 
-    fn seal_planned(&self, header: Header, body: &[u8], plan: Plan, now: u64) -> Result<Sealed, SealError> {
+    fn seal_planned<'a>(&self, header: Header, body: &'a [u8], plan: Plan, now: u64) -> Result<(Sealed, Written<'a>), SealError> {
         let protected = header.encode();
         if protected.len() > MAX_HEADER {
             return Err(SealError::TooLarge { size: protected.len(), limit: MAX_HEADER });
         }
         let content = Blinded { blind: self.random()?, body };
         let to_sign = sig_structure(&protected, &external_aad(&self.domain), &content.digest());
-        let signed_digest: [u8; 32] = Sha256::digest(&to_sign).into();
-        let hedge = Hedge::new(&self.hedge, &*self.entropy, &plan.hedged(&signed_digest))?;
-        let (route, key, offer) = self.route(&plan, &hedge, &signed_digest)?;
-        let signature = plan.author.key.sign(&to_sign);
+        let (signature, digest) = (plan.author.key.sign(&to_sign), Sha256::digest(&to_sign).into());
+        let written = Written { protected, content, signature, digest, pair: plan.pair };
+        let envelope = self.seal_written(&header, &written, plan, now)?;
+        Ok((Sealed { envelope, header }, written))
+    }
+
+    /// Encrypts what was signed, now or earlier.
+    pub(super) fn seal_written(&self, header: &Header, written: &Written<'_>, plan: Plan, now: u64) -> Result<Envelope, SealError> {
+        let hedge = Hedge::new(&self.hedge, &*self.entropy, &plan.hedged(&written.digest))?;
+        let (route, key, offer) = self.route(&plan, &hedge, &written.digest)?;
         let certificate = offer.is_some().then(|| plan.author.certificate.as_bytes());
-        let signed = Signed { protected: &protected, certificate, signature };
-        let envelope = assemble(&signed, &content, route, |plaintext| key.seal(plaintext))
+        let signed = Signed { protected: &written.protected, certificate, signature: written.signature };
+        let envelope = assemble(&signed, &written.content, route, |plaintext| key.seal(plaintext))
             .map_err(|(size, limit)| SealError::TooLarge { size, limit })?;
         if let Some((id, secret)) = offer
             && header.kind != ACKNOWLEDGEMENT
         {
             self.state().lanes.offer(plan.pair, Outgoing::new(id, secret, plan.terms, now));
         }
-        Ok(Sealed { envelope, header })
+        Ok(envelope)
     }
 
     /// The way to the reader, the key of the content, and in an opening the lane it offers.
@@ -222,7 +255,7 @@ fn check_draft<B>(draft: &Draft<B>) -> Result<(), InvalidName> {
     Ok(())
 }
 
-fn seal_error(error: EndpointError) -> SealError {
+pub(super) fn seal_error(error: EndpointError) -> SealError {
     match error {
         EndpointError::Invalid(invalid) => SealError::Invalid(invalid),
         EndpointError::NotAllowed(address) => SealError::Revoked(address),

@@ -86,4 +86,9 @@ impl Store for ReadingStore {
     fn after_fork(&mut self) -> Result<(), StoreFailed> {
         self.refuse()
     }
+
+    #[cfg(feature = "node")]
+    fn working(&mut self) -> Result<&mut dyn crate::journal::Working, StoreFailed> {
+        self.refuse()
+    }
 }

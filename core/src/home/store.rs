@@ -15,6 +15,8 @@ use super::{
     ROSTER, STORE, STORE_KEY, agent_key, files,
     life::{LifeId, Mark, Marker},
 };
+#[cfg(feature = "node")]
+use super::worker::Worker;
 use crate::{
     entropy::{Entropy, System, random},
     error::StoreFailed,
@@ -27,7 +29,7 @@ use crate::{
 };
 
 /// Version of the tables below, in SQLite's `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long a process waits for another that writes.
 pub(super) const BUSY_TIME: Duration = Duration::from_secs(10);
@@ -54,13 +56,31 @@ const TABLES: &str = "
     END;
 ";
 
+/// What version 2 added: what a node works on, what it sends, whom it knows. Contents are encrypted.
+const TABLES_OF_NODES: &str = "
+    ALTER TABLE life ADD COLUMN began INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE work (reader BLOB NOT NULL, signer BLOB NOT NULL, id BLOB NOT NULL, worker BLOB NOT NULL, state INTEGER NOT NULL,
+                       expires INTEGER NOT NULL, content BLOB NOT NULL);
+    CREATE INDEX work_id ON work (id);
+    CREATE TABLE outbox (signer BLOB NOT NULL, id BLOB NOT NULL, worker BLOB NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL,
+                         reader BLOB NOT NULL, expires INTEGER NOT NULL, expects INTEGER NOT NULL, content BLOB NOT NULL);
+    CREATE INDEX outbox_id ON outbox (id);
+    CREATE TABLE peer (address TEXT PRIMARY KEY, met INTEGER NOT NULL, certificate BLOB NOT NULL) WITHOUT ROWID;
+";
+
+/// What `began` says of a life that has not taken a message yet.
+const NOT_YET: i64 = -1;
+
 /// The store of a home. Several processes may use one home at once; SQLite's lock and unique key decide between them.
 pub(super) struct HomeStore {
-    home: PathBuf,
-    connection: ManuallyDrop<Connection>,
-    marker: Marker,
-    life: LifeId,
-    key: StoreKey,
+    pub(super) home: PathBuf,
+    pub(super) connection: ManuallyDrop<Connection>,
+    pub(super) marker: Marker,
+    pub(super) life: LifeId,
+    pub(super) key: StoreKey,
+    /// This process as one that works on messages, once it does.
+    #[cfg(feature = "node")]
+    pub(super) worker: Option<Worker>,
     process: u32,
 }
 
@@ -75,6 +95,7 @@ impl HomeStore {
         files::write_secret(&home.join(STORE_KEY), &key)?;
         let made = connection.execute_batch(TABLES).and_then(|()| {
             connection.execute("INSERT INTO life VALUES (1, ?1, 0, 0, 0)", params![life])?;
+            connection.execute_batch(TABLES_OF_NODES)?;
             connection.pragma_update(None, "user_version", VERSION)
         });
         made.map_err(|error| database(&path, &error))
@@ -88,11 +109,21 @@ impl HomeStore {
         let key = read_store_key(home)?;
         let mut connection = connect(&path)?;
         check_version(&connection, &path)?;
+        migrate(&mut connection).map_err(|error| database(&path, &error))?;
         let marker = Marker::of(&path).map_err(|error| files::fail("mark", &path, &error))?;
         let new_life = random::<16>(entropy).map_err(|error| StoreFailed(error.to_string()))?;
         let life = settle(&mut connection, &marker, Moment::Start, new_life).map_err(|error| database(&path, &error))?;
         let process = std::process::id();
-        let mut store = Self { home: home.to_path_buf(), connection: ManuallyDrop::new(connection), marker, life, key, process };
+        let mut store = Self {
+            home: home.to_path_buf(),
+            connection: ManuallyDrop::new(connection),
+            marker,
+            life,
+            key,
+            #[cfg(feature = "node")]
+            worker: None,
+            process,
+        };
         if store.horizon()? > now {
             store.begin_life()?;
         }
@@ -108,7 +139,7 @@ impl HomeStore {
         self.key.hedge()
     }
 
-    fn failed(&self, error: &rusqlite::Error) -> StoreFailed {
+    pub(super) fn failed(&self, error: &rusqlite::Error) -> StoreFailed {
         database(&self.home.join(STORE), error)
     }
 
@@ -120,10 +151,16 @@ impl HomeStore {
         Ok(())
     }
 
-    fn insert_in_life(&mut self, rows: &[&Row], now: u64) -> rusqlite::Result<Vec<Seen>> {
+    /// Looks for the marker again where it was removed: another process may have made a new one.
+    pub(super) fn find_marker(&mut self) -> rusqlite::Result<()> {
         if self.marker.is_unlinked() {
             self.marker = Marker::of(&self.home.join(STORE)).map_err(failed_io)?;
         }
+        Ok(())
+    }
+
+    fn insert_in_life(&mut self, rows: &[&Row], now: u64) -> rusqlite::Result<Vec<Seen>> {
+        self.find_marker()?;
         let (marker, life) = (&self.marker, self.life);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut seen = Vec::with_capacity(rows.len());
@@ -222,7 +259,16 @@ impl Store for HomeStore {
         core::mem::swap(&mut *self.connection, &mut connection);
         core::mem::forget(connection);
         self.process = std::process::id();
+        #[cfg(feature = "node")]
+        {
+            self.worker = None;
+        }
         Store::settle(self)
+    }
+
+    #[cfg(feature = "node")]
+    fn working(&mut self) -> Result<&mut dyn crate::journal::Working, StoreFailed> {
+        Ok(self)
     }
 }
 
@@ -256,10 +302,24 @@ fn connect(path: &Path) -> Result<Connection, StoreFailed> {
 pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), StoreFailed> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| database(path, &error))?;
     match version {
-        VERSION => Ok(()),
+        1..=VERSION => Ok(()),
         0 => Err(StoreFailed(format!("`{}` is empty; restore it from a backup or make a new home", path.display()))),
         newer => Err(StoreFailed(format!("`{}` is of version {newer}, this sealwire knows {VERSION}: update it", path.display()))),
     }
+}
+
+/// Brings the tables of an older version up to this one. Of several processes that start at once, one does.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let version = |connection: &Connection| connection.pragma_query_value::<i64, _>(None, "user_version", |row| row.get(0));
+    if version(connection)? == VERSION {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if version(&transaction)? == 1 {
+        transaction.execute_batch(TABLES_OF_NODES)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    transaction.commit()
 }
 
 /// When the store is settled.
@@ -286,8 +346,8 @@ fn settle(connection: &mut Connection, marker: &Marker, moment: Moment, new_life
 /// Burns the receive keys and forgets what was opened: without the keys, none of it can be opened again.
 fn begin(connection: &mut Connection, marker: &Marker, new_life: LifeId) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch("DELETE FROM receive_key; DELETE FROM opened;")?;
-    transaction.execute("UPDATE life SET id = ?1, horizon = 0, purged = 0", [new_life])?;
+    transaction.execute_batch("DELETE FROM receive_key; DELETE FROM opened; DELETE FROM work;")?;
+    transaction.execute("UPDATE life SET id = ?1, horizon = 0, purged = 0, began = ?2", params![new_life, NOT_YET])?;
     let sequence: i64 = transaction.query_row("SELECT sequence FROM life", [], |row| row.get(0))?;
     advance(&transaction, marker, Mark { life: new_life, sequence: unsigned(sequence) })?;
     transaction.commit()?;
@@ -296,13 +356,12 @@ fn begin(connection: &mut Connection, marker: &Marker, new_life: LifeId) -> rusq
 
 /// The journal's mark, if it continues the marker's.
 fn read_mark(connection: &Connection, marker: &Marker) -> rusqlite::Result<Option<Mark>> {
-    let mark =
-        connection.query_row("SELECT id, sequence FROM life", [], |row| Ok(Mark { life: row.get(0)?, sequence: unsigned(row.get(1)?) }))?;
+    let mark = mark(connection)?;
     Ok(is_continued(marker, &mark)?.then_some(mark))
 }
 
 /// Whether a journal at `mark` is the one the marker speaks of. Without volatile storage there is no marker to contradict it.
-fn is_continued(marker: &Marker, mark: &Mark) -> rusqlite::Result<bool> {
+pub(super) fn is_continued(marker: &Marker, mark: &Mark) -> rusqlite::Result<bool> {
     if !marker.is_kept() {
         return Ok(true);
     }
@@ -310,24 +369,24 @@ fn is_continued(marker: &Marker, mark: &Mark) -> rusqlite::Result<bool> {
     Ok(known.is_some_and(|known| mark.continues(&known)))
 }
 
-fn advance(connection: &Connection, marker: &Marker, mark: Mark) -> rusqlite::Result<()> {
+pub(super) fn advance(connection: &Connection, marker: &Marker, mark: Mark) -> rusqlite::Result<()> {
     let next = Mark { sequence: mark.sequence + 1, ..mark };
     connection.prepare_cached("UPDATE life SET sequence = ?1")?.execute([signed(next.sequence)])?;
     marker.write(next).map_err(failed_io)
 }
 
 /// All that the journal says about one message, read by one statement.
-struct Page {
+pub(super) struct Page {
     mark: Mark,
     horizon: u64,
     purged: u64,
     digest: Option<[u8; 32]>,
     /// Rows of its signer.
-    used: u64,
+    pub(super) used: u64,
 }
 
 impl Page {
-    fn read(connection: &Connection, row: &Row) -> rusqlite::Result<Self> {
+    pub(super) fn read(connection: &Connection, row: &Row) -> rusqlite::Result<Self> {
         let sql = "SELECT id, sequence, horizon, purged,
                           (SELECT digest FROM opened WHERE reader = ?1 AND signer = ?2 AND opened.id = ?3),
                           (SELECT used FROM quota WHERE signer = ?2) FROM life";
@@ -339,7 +398,7 @@ impl Page {
         })
     }
 
-    fn seen(&self, row: &Row) -> Seen {
+    pub(super) fn seen(&self, row: &Row) -> Seen {
         match &self.digest {
             Some(digest) if *digest == row.digest => Seen::Before,
             Some(_) => Seen::Other,
@@ -349,7 +408,7 @@ impl Page {
     }
 
     /// Adds the message it was read for, if that is new and its signer has rows left.
-    fn add(&self, connection: &Connection, row: &Row) -> rusqlite::Result<Seen> {
+    pub(super) fn add(&self, connection: &Connection, row: &Row) -> rusqlite::Result<Seen> {
         match self.seen(row) {
             Seen::New if self.used >= MAX_JOURNAL_ROWS => Ok(Seen::Full),
             Seen::New => add(connection, row).map(|()| Seen::New),
@@ -378,7 +437,29 @@ fn purge(connection: &Connection, now: u64) -> rusqlite::Result<()> {
     connection.execute("UPDATE life SET purged = ?1", [signed(now)])?;
     connection
         .execute("UPDATE life SET horizon = max(horizon, coalesce((SELECT max(expires) FROM opened WHERE expires <= ?1), 0))", [ended])?;
-    connection.execute("DELETE FROM opened WHERE expires <= ?1", [ended]).map(drop)
+    for table in ["opened", "work", "outbox"] {
+        connection.execute(&format!("DELETE FROM {table} WHERE expires <= ?1"), [ended])?;
+    }
+    Ok(())
+}
+
+/// As [`purge`], once a minute.
+#[cfg(feature = "node")]
+pub(super) fn purge_if_due(connection: &Connection, now: u64) -> rusqlite::Result<()> {
+    let purged = connection.prepare_cached("SELECT purged FROM life")?.query_row([], |row| row.get(0)).map(unsigned)?;
+    if purged.abs_diff(now) >= PURGE_EVERY { purge(connection, now) } else { Ok(()) }
+}
+
+/// Notes when a life took its first message: what was sealed before may have been processed in an earlier one.
+#[cfg(feature = "node")]
+pub(super) fn life_is_new(connection: &Connection, now: u64) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE life SET began = ?1 WHERE began = ?2")?.execute([signed(now), NOT_YET]).map(drop)
+}
+
+/// The journal's mark, whatever the marker says.
+pub(super) fn mark(connection: &Connection) -> rusqlite::Result<Mark> {
+    let mut mark = connection.prepare_cached("SELECT id, sequence FROM life")?;
+    mark.query_row([], |row| Ok(Mark { life: row.get(0)?, sequence: unsigned(row.get(1)?) }))
 }
 
 /// The key of the store in `home`.
@@ -405,7 +486,7 @@ fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
-fn failed_io(error: std::io::Error) -> rusqlite::Error {
+pub(super) fn failed_io(error: std::io::Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
@@ -421,10 +502,10 @@ pub(super) fn database(path: &Path, error: &rusqlite::Error) -> StoreFailed {
 }
 
 /// SQLite's integers are signed; times beyond its range are as good as never.
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn unsigned(value: i64) -> u64 {
+pub(super) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }

@@ -1,0 +1,237 @@
+//! What a node keeps beside the journal: messages that are being worked on, the replies they earned, and what is to be sent until it is
+//! acknowledged (SPEC.md, "Work").
+
+use std::collections::HashMap;
+
+use super::{MemoryStore, Row, Seen, Store};
+use crate::{
+    address::Address,
+    envelope::Form,
+    error::StoreFailed,
+    kept::Kept,
+    key::{MessageId, Thumbprint},
+};
+
+/// Bytes of messages that an endpoint without a home keeps. Beyond them it takes nothing over: its memory is that of a small machine.
+const MAX_KEPT_IN_MEMORY: usize = 256 * 1024 * 1024;
+
+/// Seconds between two looks for what has ended.
+const PURGE_EVERY: u64 = 60;
+
+/// The unique key of a message in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct RowKey {
+    pub(crate) reader: Thumbprint,
+    pub(crate) signer: Thumbprint,
+    pub(crate) id: MessageId,
+}
+
+impl Row {
+    pub(crate) fn key(&self) -> RowKey {
+        RowKey { reader: self.reader, signer: self.signer, id: self.id }
+    }
+}
+
+/// A message about to be inserted, and what is kept of it while it is worked on.
+pub(crate) struct Arrival<'a> {
+    pub(crate) row: &'a Row,
+    pub(crate) form: Form,
+    pub(crate) kept: Option<&'a Kept>,
+}
+
+/// What is kept of a message that was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// It is being worked on: the message itself.
+    Pending(Form, Kept),
+    /// It was processed and earned this reply.
+    Done(Kept),
+}
+
+/// A message that is sent until it is acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outgoing {
+    pub(crate) from: Address,
+    pub(crate) to: Address,
+    /// The author's key.
+    pub(crate) signer: Thumbprint,
+    /// The reader's key: who may acknowledge and answer it.
+    pub(crate) reader: Thumbprint,
+    pub(crate) id: MessageId,
+    pub(crate) expires: u64,
+    pub(crate) expects: Expects,
+}
+
+/// What ends the sending of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expects {
+    /// An acknowledgement.
+    Acknowledgement,
+    /// A reply, which somebody waits for.
+    Reply,
+}
+
+/// One thing to be written. Several are written in one transaction.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// Taken over: to be sent until it is acknowledged.
+    Send { outgoing: Outgoing, kept: Kept, digest: [u8; 32] },
+    /// Acknowledged, answered or given up: not sent any more.
+    Sent { signer: Thumbprint, id: MessageId },
+    /// Processed; a reply is kept until it is confirmed or the message ends.
+    Finished { key: RowKey, reply: Option<(Kept, [u8; 32])> },
+    /// Its reply has arrived.
+    Confirmed { key: RowKey },
+    /// A peer's certificate, to be known after a restart.
+    Met { address: Address, certificate: Vec<u8>, now: u64 },
+}
+
+/// What a process that is gone has left behind, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    pub(crate) work: Vec<RowKey>,
+    pub(crate) outgoing: Vec<Outgoing>,
+}
+
+/// The part of a [`Store`] that a node uses.
+pub(crate) trait Working {
+    /// Inserts messages in one transaction; what is new is kept, if there is something to keep. In another life than this endpoint's, inserts
+    /// nothing and says so of each.
+    fn take_all(&mut self, arrivals: &[Arrival<'_>], now: u64) -> Result<Vec<Seen>, StoreFailed>;
+
+    /// When the present life of the journal began: what is older may have been processed in an earlier one. Zero for its first life.
+    fn began(&mut self) -> Result<u64, StoreFailed>;
+
+    /// Writes changes in one transaction.
+    fn apply(&mut self, changes: &[Change]) -> Result<(), StoreFailed>;
+
+    /// What is kept of a message that was taken in, if anything.
+    fn work(&mut self, key: &RowKey) -> Result<Option<Work>, StoreFailed>;
+
+    /// What is to be sent, if it still is.
+    fn outgoing(&mut self, signer: &Thumbprint, id: MessageId) -> Result<Option<Kept>, StoreFailed>;
+
+    /// Takes over what processes of this home that have ended had taken over.
+    fn adopt(&mut self) -> Result<Left, StoreFailed>;
+
+    /// Certificates of peers, those met last first.
+    fn peers(&mut self, limit: usize) -> Result<Vec<Vec<u8>>, StoreFailed>;
+}
+
+/// What a node keeps in memory, where there is no home.
+#[derive(Default)]
+pub(crate) struct MemoryWork {
+    work: HashMap<RowKey, (Work, u64)>,
+    outgoing: HashMap<(Thumbprint, MessageId), (Kept, u64)>,
+    bytes: usize,
+    purged: u64,
+}
+
+impl MemoryWork {
+    fn keep(&mut self, key: RowKey, work: Work, expires: u64) {
+        self.bytes += work.len();
+        self.forget(&key);
+        self.work.insert(key, (work, expires));
+    }
+
+    fn forget(&mut self, key: &RowKey) -> Option<u64> {
+        let (work, expires) = self.work.remove(key)?;
+        self.bytes -= work.len();
+        Some(expires)
+    }
+
+    fn sent(&mut self, signer: Thumbprint, id: MessageId) {
+        if let Some((kept, _)) = self.outgoing.remove(&(signer, id)) {
+            self.bytes -= kept.as_bytes().len();
+        }
+    }
+
+    /// Forgets what has ended by `ended`; it looks at everything, so not with each message.
+    pub(super) fn purge(&mut self, ended: u64) {
+        if self.purged.abs_diff(ended) < PURGE_EVERY {
+            return;
+        }
+        self.purged = ended;
+        self.work.retain(|_, (work, expires)| {
+            let stays = *expires > ended;
+            self.bytes -= if stays { 0 } else { work.len() };
+            stays
+        });
+        self.outgoing.retain(|_, (kept, expires)| {
+            let stays = *expires > ended;
+            self.bytes -= if stays { 0 } else { kept.as_bytes().len() };
+            stays
+        });
+    }
+}
+
+impl Work {
+    fn len(&self) -> usize {
+        let (Self::Pending(_, kept) | Self::Done(kept)) = self;
+        kept.as_bytes().len()
+    }
+}
+
+impl Working for MemoryStore {
+    fn take_all(&mut self, arrivals: &[Arrival<'_>], now: u64) -> Result<Vec<Seen>, StoreFailed> {
+        self.began.get_or_insert(now);
+        let take = |arrival: &Arrival<'_>| {
+            let size = arrival.kept.map_or(0, |kept| kept.as_bytes().len());
+            if self.work.bytes.saturating_add(size) > MAX_KEPT_IN_MEMORY {
+                return Ok(Seen::Full);
+            }
+            let seen = self.insert(&[arrival.row], now)?.into_iter().next().unwrap_or(Seen::Before);
+            if let (Seen::New, Some(kept)) = (seen, arrival.kept) {
+                self.work.keep(arrival.row.key(), Work::Pending(arrival.form, kept.clone()), arrival.row.expires);
+            }
+            Ok(seen)
+        };
+        arrivals.iter().map(take).collect()
+    }
+
+    fn began(&mut self) -> Result<u64, StoreFailed> {
+        Ok(self.began.unwrap_or(0))
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Result<(), StoreFailed> {
+        for change in changes {
+            match change {
+                Change::Send { outgoing, kept, .. } => {
+                    let size = kept.as_bytes().len();
+                    if self.work.bytes.saturating_add(size) > MAX_KEPT_IN_MEMORY {
+                        return Err(StoreFailed("as many bytes are kept in memory as may be; use a home, or wait".into()));
+                    }
+                    self.work.bytes += size;
+                    self.work.outgoing.insert((outgoing.signer, outgoing.id), (kept.clone(), outgoing.expires));
+                }
+                Change::Sent { signer, id } => self.work.sent(*signer, *id),
+                Change::Finished { key, reply } => {
+                    let expires = self.work.forget(key);
+                    if let (Some(expires), Some((reply, _))) = (expires, reply) {
+                        self.work.keep(*key, Work::Done(reply.clone()), expires);
+                    }
+                }
+                Change::Confirmed { key } => drop(self.work.forget(key)),
+                Change::Met { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, key: &RowKey) -> Result<Option<Work>, StoreFailed> {
+        Ok(self.work.work.get(key).map(|(work, _)| work.clone()))
+    }
+
+    fn outgoing(&mut self, signer: &Thumbprint, id: MessageId) -> Result<Option<Kept>, StoreFailed> {
+        Ok(self.work.outgoing.get(&(*signer, id)).map(|(kept, _)| kept.clone()))
+    }
+
+    /// Memory has no earlier process.
+    fn adopt(&mut self) -> Result<Left, StoreFailed> {
+        Ok(Left::default())
+    }
+
+    fn peers(&mut self, _: usize) -> Result<Vec<Vec<u8>>, StoreFailed> {
+        Ok(Vec::new())
+    }
+}

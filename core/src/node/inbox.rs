@@ -1,0 +1,295 @@
+//! The inbox of an agent: what arrives is opened several at a time, and goes where it belongs.
+
+use std::sync::Arc;
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Duration, Instant, sleep},
+};
+
+use super::{
+    Inner,
+    confirmations::{AT_LEISURE, SOON},
+    desk::{ACK, CANCEL, Job},
+    flights::{Answer, Answered, End},
+    hall::Waiting,
+    parts::{self, Part},
+};
+use crate::{
+    address::Address,
+    endpoint::{Admission, Refused, Taken},
+    envelope::Form,
+    error::OpenError,
+    header::Header,
+    journal::{Change, Expects, RowKey, Work},
+    message::Message,
+    transport::{Delivery, Transport, TransportError},
+};
+
+/// Deliveries that wait to be opened, and how many are opened together.
+pub(super) const AT_ONCE: usize = 64;
+
+/// KiB of deliveries that wait to be opened: four of the largest.
+const ROOM: u32 = 64 * 1024;
+
+/// First and longest pause after the transport failed to give.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+
+/// How long a delivery is held that could not be taken in for now. The transport gives it again afterwards.
+const HELD: Duration = Duration::from_millis(200);
+
+type Arrived<D> = (D, OwnedSemaphorePermit);
+
+/// Takes what the transport has for `agent`, until it is closed.
+pub(super) async fn receive<T: Transport + 'static>(inner: Arc<Inner<T>>, agent: Address, arrived: mpsc::Sender<Arrived<T::Delivery>>) {
+    let room = Arc::new(Semaphore::new(ROOM as usize));
+    let mut pause = PAUSES[0];
+    loop {
+        match inner.transport.receive(&agent).await {
+            Ok(delivery) => {
+                pause = PAUSES[0];
+                let size = u32::try_from(delivery.bytes().len() / 1024 + 1).unwrap_or(ROOM).min(ROOM);
+                let Ok(room) = Arc::clone(&room).acquire_many_owned(size).await else { return };
+                if arrived.send((delivery, room)).await.is_err() {
+                    return;
+                }
+            }
+            Err(TransportError::Closed) => return,
+            Err(error) => {
+                tracing::warn!(%agent, %error, "the transport gives nothing");
+                sleep(pause).await;
+                pause = (pause * 2).min(PAUSES[1]);
+            }
+        }
+    }
+}
+
+/// Opens what has arrived for `agent`.
+pub(super) async fn open<T: Transport + 'static>(inner: Arc<Inner<T>>, agent: Address, mut arrived: mpsc::Receiver<Arrived<T::Delivery>>) {
+    let mut batch = Vec::with_capacity(AT_ONCE);
+    while arrived.recv_many(&mut batch, AT_ONCE).await > 0 {
+        let deliveries = std::mem::replace(&mut batch, Vec::with_capacity(AT_ONCE));
+        let (opener, reader) = (Arc::clone(&inner), agent.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            let opened = opener.open(&reader, &deliveries);
+            (deliveries, opened)
+        });
+        let Ok((deliveries, (settled, jobs))) = opened.await else {
+            tracing::error!(%agent, "opening panicked; the transport gives again what was not acknowledged");
+            continue;
+        };
+        for job in jobs {
+            if inner.desk.send(job).await.is_err() {
+                return;
+            }
+        }
+        settle(deliveries, settled).await;
+        inner.pump(&agent);
+    }
+}
+
+/// Acknowledges to the transport what was taken in or refused for good. The rest is dropped, and comes again.
+async fn settle<D: Delivery>(deliveries: Vec<Arrived<D>>, settled: Vec<bool>) {
+    let mut held = Vec::new();
+    for ((delivery, room), settled) in deliveries.into_iter().zip(settled) {
+        if !settled {
+            held.push((delivery, room));
+        } else if let Err(error) = delivery.acknowledge().await {
+            tracing::debug!(%error, "the transport did not note what was processed");
+        }
+    }
+    if !held.is_empty() {
+        sleep(HELD).await;
+    }
+}
+
+impl<T: Transport + 'static> Inner<T> {
+    /// Opens deliveries and says of each whether it is settled; and what the desk is to do.
+    fn open<D: Delivery>(self: &Arc<Self>, agent: &Address, deliveries: &[(D, OwnedSemaphorePermit)]) -> (Vec<bool>, Vec<Job>) {
+        let mut jobs = Vec::new();
+        let mut settled = vec![true; deliveries.len()];
+        let mut envelopes = Vec::with_capacity(deliveries.len());
+        for (at, (delivery, _)) in deliveries.iter().enumerate() {
+            if !self.hear(agent, delivery.bytes(), &mut jobs) {
+                envelopes.push((at, delivery.bytes()));
+            }
+        }
+        let bytes: Vec<_> = envelopes.iter().map(|(_, bytes)| *bytes).collect();
+        let taken = self.endpoint.take(&bytes, &|header, key| self.admit(header, key));
+        let mut changes = Vec::new();
+        for ((at, bytes), taken) in envelopes.iter().zip(taken) {
+            match taken {
+                Ok(Taken::New { message, key, in_earlier_life }) => self.arrived(message, key, in_earlier_life, &mut changes, &mut jobs),
+                Ok(Taken::Again { header, key, work }) => self.again(&header, &key, work, &mut changes, &mut jobs),
+                Err(refused) => {
+                    let again = matches!(refused.error, OpenError::Store(_) | OpenError::Overloaded(_) | OpenError::AuditFailed(_));
+                    if let Some(settled) = settled.get_mut(*at).filter(|_| again) {
+                        *settled = false;
+                    }
+                    self.refused(agent, &refused, bytes);
+                }
+            }
+        }
+        if !changes.is_empty() {
+            jobs.push(Job::Write(changes));
+        }
+        (settled, jobs)
+    }
+
+    /// What is to become of a message that is new.
+    fn admit(&self, header: &Header, key: &RowKey) -> Result<Admission, OpenError> {
+        if is_passing(&header.kind) {
+            return Ok(Admission::Passing);
+        }
+        if let Some(answered) = header.answers {
+            let awaited = self.flights().awaits(answered.id, key);
+            return Ok(if awaited { Admission::Kept } else { Admission::Passing });
+        }
+        if self.halls().get(&header.to).is_some_and(super::hall::Hall::is_full) {
+            return Err(OpenError::Overloaded("as many messages wait for this agent as may"));
+        }
+        Ok(Admission::Kept)
+    }
+
+    fn arrived(&self, message: Message, key: RowKey, redelivered: bool, changes: &mut Vec<Change>, jobs: &mut Vec<Job>) {
+        let header = message.header();
+        self.acknowledged(header, &key, changes);
+        if message.form() == Form::Opening {
+            self.came_from(&header.to, &header.from, jobs);
+        }
+        tracing::debug!(from = %header.from, to = %header.to, kind = header.kind, id = %header.id, size = message.body().len(), "arrived");
+        match header.kind.as_str() {
+            ACK => {}
+            CANCEL => self.cancelled(header, &key, changes),
+            parts::KIND => self.part(&message, &key),
+            _ if header.answers.is_some() => self.answered(message, key, changes),
+            _ => {
+                let to = header.to.clone();
+                self.halls().entry(to).or_default().enter(Waiting { key, message: Some(message), redelivered });
+            }
+        }
+    }
+
+    /// Takes note of what a message acknowledges for its signer.
+    fn acknowledged(&self, header: &Header, key: &RowKey, changes: &mut Vec<Change>) {
+        for id in &header.acknowledged.messages {
+            // The reply itself ends a request that it acknowledges.
+            if header.answers.is_some_and(|answered| answered.id == *id) {
+                continue;
+            }
+            let flight = self.flights().acknowledge(*id, key);
+            if let Some(flight) = flight {
+                changes.push(Change::Sent { signer: flight.outgoing.signer, id: *id });
+                if let End::Waiting(waiting) = flight.end {
+                    let _given_up = waiting.send(Err(super::NodeError::NoReply));
+                }
+            } else if let Some(request) = self.replies().confirm(*id, key) {
+                changes.push(Change::Confirmed { key: request });
+            }
+        }
+    }
+
+    /// A reply has arrived, for the first time or again after a restart.
+    pub(super) fn answered(&self, message: Message, key: RowKey, changes: &mut Vec<Change>) {
+        let Some(answered) = message.header().answers else { return };
+        let (way, id) = (super::request::back(&message), message.header().id);
+        let outcome = self.flights().answer(answered.id, Answer { message, key });
+        match outcome {
+            Answered::Told(signer, key) => {
+                changes.extend([Change::Sent { signer, id: answered.id }, Change::Finished { key, reply: None }]);
+                self.confirm(way, id, AT_LEISURE);
+            }
+            Answered::Nobody(key) => {
+                changes.push(Change::Finished { key, reply: None });
+                self.confirm(way, id, AT_LEISURE);
+            }
+            Answered::Held => {}
+        }
+    }
+
+    fn part(&self, message: &Message, key: &RowKey) {
+        let Some(answered) = message.header().answers else { return };
+        let (Some(part), Some(parts)) = (Part::decode(message.body()), self.flights().parts_of(answered.id, key)) else { return };
+        // Who reads too slowly loses parts, never the reply.
+        let _lost = parts.try_send(part);
+    }
+
+    /// The author of a request takes it back.
+    fn cancelled(&self, header: &Header, key: &RowKey, changes: &mut Vec<Change>) {
+        let Some(answered) = header.answers.filter(|answered| answered.signer == key.signer.short()) else { return };
+        let request = RowKey { id: answered.id, ..*key };
+        let waited = self.halls().get_mut(&header.to).is_some_and(|hall| hall.cancel(&request));
+        if waited {
+            changes.push(Change::Finished { key: request, reply: None });
+        }
+    }
+
+    /// A message that was taken in before has come again.
+    fn again(&self, header: &Header, key: &RowKey, work: Option<Work>, changes: &mut Vec<Change>, jobs: &mut Vec<Job>) {
+        self.acknowledged(header, key, changes);
+        if is_passing(&header.kind) {
+            return;
+        }
+        let way = (header.to.clone(), header.from.clone());
+        match work {
+            None => self.confirm(way, header.id, SOON),
+            Some(Work::Done(reply)) => {
+                if self.replies().may_repeat(key, Instant::now()) {
+                    jobs.push(Job::Repeat(header.from.clone(), reply));
+                }
+            }
+            // Being worked on, here or by another process of this home.
+            Some(Work::Pending(..)) => {}
+        }
+    }
+
+    fn refused(&self, agent: &Address, refused: &Refused, bytes: &[u8]) {
+        let from = refused.from.as_ref();
+        tracing::debug!(%agent, from = from.map(Address::as_str), error = %refused.error, "refused");
+        match (&refused.error, from) {
+            (OpenError::RosterBehind { .. }, Some(from)) => self.is_behind(agent, from),
+            (error @ (OpenError::UnknownKey | OpenError::UnknownLane), _) => self.hint(agent, bytes, error),
+            _ => {}
+        }
+    }
+
+    /// Takes over what processes of this home that have ended had taken over.
+    pub(super) fn resume_left(&self, left: crate::journal::Left) -> Vec<Address> {
+        let now = Instant::now();
+        let mut agents = Vec::new();
+        for outgoing in left.outgoing {
+            if !agents.contains(&outgoing.from) {
+                agents.push(outgoing.from.clone());
+            }
+            let end = if outgoing.expects == Expects::Reply { End::Later(None) } else { End::Untold };
+            self.take_off(super::flights::Flight::new(outgoing, end, now));
+        }
+        let mut of_reader = self.left();
+        for key in left.work {
+            of_reader.entry(key.reader).or_default().push(key);
+        }
+        agents
+    }
+
+    /// Releases again what a process that has ended was working on for `agent`.
+    pub(super) fn release_left(&self, agent: &Address) -> Result<Vec<Change>, crate::error::StoreFailed> {
+        let Some(reader) = self.endpoint.hosts(agent) else { return Ok(Vec::new()) };
+        let Some(keys) = self.left().remove(&reader) else { return Ok(Vec::new()) };
+        let mut changes = Vec::new();
+        for key in keys {
+            let Some(Work::Pending(form, kept)) = self.endpoint.work(&key)? else { continue };
+            let message = self.endpoint.released_again(&key, form, kept)?;
+            if message.header().answers.is_some() {
+                self.answered(message, key, &mut changes);
+            } else {
+                self.halls().entry(agent.clone()).or_default().enter(Waiting { key, message: Some(message), redelivered: true });
+            }
+        }
+        Ok(changes)
+    }
+}
+
+/// Whether messages of this kind say something about others and are not kept.
+fn is_passing(kind: &str) -> bool {
+    matches!(kind, ACK | CANCEL | parts::KIND)
+}

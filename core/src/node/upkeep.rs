@@ -1,0 +1,95 @@
+//! What a node does with time: sends again, gives up, acknowledges, takes back.
+
+use std::sync::{Arc, PoisonError};
+
+use tokio::time::{Duration, Instant, sleep_until};
+
+use super::{
+    Inner, NodeError,
+    desk::{CANCEL, Job},
+    flights::{Due, End},
+};
+use crate::{
+    header::MessageRef,
+    journal::{Change, Outgoing},
+    key::MessageId,
+    message::Draft,
+    transport::Transport,
+};
+
+/// What is sealed anew at a time: the desk does other things too.
+const AT_ONCE: usize = 256;
+
+/// Time between two rounds when nothing is due: certificates are renewed meanwhile.
+const ROUND: Duration = Duration::from_secs(60);
+
+pub(super) async fn run<T: Transport + 'static>(inner: Arc<Inner<T>>) {
+    let Some(mut abandoning) = inner.abandoning.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    let mut round = Instant::now() + ROUND;
+    loop {
+        let due = [inner.flights().next_due(), inner.confirmations().next_due()].into_iter().flatten().fold(round, Instant::min);
+        tokio::select! {
+            () = sleep_until(due) => {}
+            () = inner.alarm.notified() => {}
+            Some(id) = abandoning.recv() => inner.take_back(id).await,
+        }
+        let now = Instant::now();
+        if now >= round {
+            round = now + ROUND;
+            inner.maintain().await;
+        }
+        inner.send_due(now).await;
+        let ways = inner.confirmations().due(now);
+        for way in ways {
+            let _closed = inner.desk.send(Job::Acknowledge(way)).await;
+        }
+    }
+}
+
+impl<T: Transport + 'static> Inner<T> {
+    async fn maintain(self: &Arc<Self>) {
+        let inner = Arc::clone(self);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || inner.endpoint.maintain()).await {
+            tracing::warn!(%error, "certificates or keys are due and could not be renewed");
+        }
+    }
+
+    async fn send_due(&self, now: Instant) {
+        let due = self.flights().take_due(now, self.endpoint.now(), self.resend_after, &mut jitter, AT_ONCE);
+        for due in due {
+            match due {
+                Due::Send(outgoing) => {
+                    tracing::debug!(to = %outgoing.to, id = %outgoing.id, "not acknowledged yet; sealed anew");
+                    // It may have another receive key by now.
+                    self.ask_certificate(&outgoing.from, &outgoing.to);
+                    let _closed = self.desk.send(Job::Again(outgoing)).await;
+                }
+                Due::Expired(flight) => {
+                    let Outgoing { signer, id, to, .. } = flight.outgoing;
+                    tracing::debug!(%to, %id, "expired");
+                    if let End::Waiting(waiting) = flight.end {
+                        let _given_up = waiting.send(Err(NodeError::Deadline));
+                    }
+                    let _closed = self.desk.send(Job::Write(vec![Change::Sent { signer, id }])).await;
+                }
+            }
+        }
+    }
+
+    /// Nobody waits for that request any more.
+    async fn take_back(&self, id: MessageId) {
+        let Some(flight) = self.flights().remove(id) else { return };
+        let Outgoing { from, to, signer, .. } = flight.outgoing;
+        let request = MessageRef { signer: signer.short(), id };
+        let _closed = self.desk.send(Job::Write(vec![Change::Sent { signer, id }])).await;
+        let draft = Draft::new(CANCEL, Vec::new()).answers(request);
+        let _closed = self.desk.send(Job::Tell { from, to, draft }).await;
+    }
+}
+
+fn jitter() -> u8 {
+    let mut byte = [0];
+    // Without randomness all send again at the same time, which is no worse than without jitter.
+    let _without = getrandom::fill(&mut byte);
+    byte[0]
+}
