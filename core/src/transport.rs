@@ -6,11 +6,19 @@ use core::{fmt, future::Future};
 
 use crate::address::Address;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod location;
 mod memory;
 mod parcel;
+#[cfg(feature = "stream")]
+pub mod stream;
 
+pub use location::{DEFAULT_PORT, InvalidLocation, Location};
 pub use memory::{Memory, MemoryDelivery};
 pub use parcel::Parcel;
+#[cfg(feature = "stream")]
+pub use stream::Streams;
 
 /// Carries parcels to their readers, at least once.
 ///
