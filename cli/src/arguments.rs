@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 /// Where keys are kept unless something else is said: in the folder the command is run in.
 pub(crate) const HOME: &str = "./.sealwire";
@@ -29,6 +29,12 @@ pub(crate) enum Command {
     Demo(Demo),
     Show(Show),
     Init(Init),
+    Invite(Invite),
+    Join(Join),
+    Members(Members),
+    Revoke(Revoke),
+    Rotate(Rotate),
+    Doctor(Doctor),
 }
 
 /// Run a CrewAI program that nobody edited, with every crew in it sealed.
@@ -88,8 +94,139 @@ pub(crate) struct Init {
     #[arg(long, value_name = "PATH", default_value = HOME)]
     pub(crate) home: PathBuf,
     /// The node's name, the part behind the `@` of its agents' addresses [default: local]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", visible_alias = "name")]
     pub(crate) node: Option<String>,
+    /// Print JSON for machines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Invite another machine into the domain: print one line for it, wait for it, and list it.
+///
+/// The line goes to standard output, all else to standard error. It is a secret until it is used: hand it over by ssh, by a chat you trust, or as
+/// a QR code; on the other machine, `sealwire join` reads it. Without a home, one is made first.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Invite {
+    /// The name of the node to come, the part behind the `@` of its agents' addresses
+    #[arg(value_name = "NODE", required_unless_present = "resume")]
+    pub(crate) node: Option<String>,
+    /// A name that agents of the node may have, or the beginning of names and `*`; may be given several times [default: *]
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) agents: Vec<String>,
+    /// How long the invite is good for, as in 90s, 10m or 2h
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = crate::time::span)]
+    pub(crate) expires: u64,
+    /// Where to wait [default: port 7452 of all addresses of this machine, or another port if it is taken]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Where the other machine finds this one, if its own addresses are not it; may be given several times
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) at: Vec<String>,
+    /// Also show the line as a QR code
+    #[arg(long)]
+    pub(crate) qr: bool,
+    /// Wait once more for an invite that was interrupted; FILE holds its line, `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["node", "agents", "expires", "at"])]
+    pub(crate) resume: Option<PathBuf>,
+    /// This machine's home; made when it does not exist
+    #[arg(long, value_name = "PATH", default_value = HOME)]
+    pub(crate) home: PathBuf,
+    /// This node's name, if its home is made now [default: local]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+/// Join the domain of an invite, which `sealwire invite` printed on another machine.
+///
+/// The invite is read from standard input, or from a file. It can be given as an argument too, but then it stands in the shell's history and in
+/// the list of processes, where others may read it while it is good. Who was interrupted runs the same command again.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Join {
+    /// `-` for standard input, a file that holds the line, or the line itself
+    #[arg(value_name = "INVITE", default_value = "-")]
+    pub(crate) invite: PathBuf,
+    /// Where to make this machine's home
+    #[arg(long, value_name = "PATH", default_value = HOME)]
+    pub(crate) home: PathBuf,
+    /// Ask for less than the invite allows: a name, or the beginning of names and `*`; may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) agents: Vec<String>,
+    /// Where other nodes reach this one [default: tcp://, the address it joins from, port 7451]; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) at: Vec<String>,
+    /// Print JSON for machines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show the nodes of the domain, and the agents of this one; or set where a node is reached.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Members {
+    /// The node whose addresses are set; with --at
+    #[arg(value_name = "NODE", requires = "at")]
+    pub(crate) node: Option<String>,
+    /// Where it is reached, such as tcp://10.0.0.3:7451; up to four times. Needs the root key
+    #[arg(long, value_name = "ADDRESS", requires = "node")]
+    pub(crate) at: Vec<String>,
+    /// The home
+    #[arg(long, value_name = "PATH", default_value = HOME)]
+    pub(crate) home: PathBuf,
+    /// Print JSON for machines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Revoke a node, an agent, or a key: what it signs is not accepted any more where the new roster is known.
+///
+/// Needs the root key. Nodes that are running take the new roster when they next hear from one that has it; one that hears nothing goes on with the
+/// old roster until that ends, after 30 days at most.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Revoke {
+    /// A node; an agent of this home as `name@node`; or a key, 64 hexadecimal digits as `sealwire members` shows them
+    #[arg(value_name = "NODE|AGENT|KEY")]
+    pub(crate) what: String,
+    /// The home with the root key
+    #[arg(long, value_name = "PATH", default_value = HOME)]
+    pub(crate) home: PathBuf,
+    /// Print JSON for machines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Replace a key: an agent's, or the domain's root key by one that was named in advance.
+///
+/// A node's own key is not replaced: revoke the node, remove its home and invite it again.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES, group(ArgGroup::new("key").required(true).args(["agent", "next_root", "root"])))]
+pub(crate) struct Rotate {
+    /// Make a new key for an agent of this home; where the root key is, the old one is revoked
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
+    /// Make the key of the root to come, write it to FILE, and name it in the roster; keep FILE away from this machine
+    #[arg(long, value_name = "FILE")]
+    pub(crate) next_root: Option<PathBuf>,
+    /// Let the root whose key is in FILE, and which the roster names, take over
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: Option<PathBuf>,
+    /// The home
+    #[arg(long, value_name = "PATH", default_value = HOME)]
+    pub(crate) home: PathBuf,
+    /// Print JSON for machines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Look for what keeps this node from working: permissions, files, clock, expiry, addresses, ports and whether others can be reached.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Doctor {
+    /// The home
+    #[arg(long, value_name = "PATH", default_value = HOME)]
+    pub(crate) home: PathBuf,
     /// Print JSON for machines
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,5 +1,9 @@
 //! [`Failure`]: what a person reads when a command did not do what it was asked, and the exit code that goes with it.
 
+use std::path::Path;
+
+use sealwire::{EndpointError, Home, Membership, pairing::PairingError};
+
 use crate::{NOT_STARTED, REFUSED};
 
 /// What, where and what to do, in one sentence.
@@ -19,4 +23,29 @@ impl Failure {
     pub(crate) fn not_started(message: impl ToString) -> Self {
         Self { message: message.to_string(), code: NOT_STARTED }
     }
+}
+
+impl From<EndpointError> for Failure {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::Invalid(_) => Self::not_started(error),
+            _ => Self::refused(error),
+        }
+    }
+}
+
+impl From<PairingError> for Failure {
+    fn from(error: PairingError) -> Self {
+        match error {
+            PairingError::Invalid(_) | PairingError::Mistyped(_) => Self::not_started(error),
+            _ => Self::refused(error),
+        }
+    }
+}
+
+/// The home at `path`, and what it knows of its domain.
+pub(crate) fn membership(path: &Path) -> Result<(Home, Membership), Failure> {
+    let home = Home::at(path).map_err(Failure::not_started)?;
+    let membership = home.membership().map_err(Failure::refused)?;
+    Ok((home, membership))
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{arguments::Init, failure::Failure, terminal::Report};
 
 /// Name of a node that nobody named.
-const NODE: &str = "local";
+pub(crate) const NODE: &str = "local";
 
 pub(crate) fn init(init: &Init) -> Result<Report, Failure> {
     let (home, created) = Home::init(&init.home, init.node.as_deref().unwrap_or(NODE)).map_err(failure)?;

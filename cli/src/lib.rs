@@ -16,10 +16,16 @@
 use std::ffi::OsString;
 
 mod arguments;
+mod doctor;
 mod failure;
 mod init;
+mod invite;
+mod join;
+mod members;
 mod paint;
 mod python;
+mod revoke;
+mod rotate;
 mod show;
 mod terminal;
 mod time;
@@ -62,6 +68,12 @@ pub fn command<A: Into<OsString> + Clone>(line: impl IntoIterator<Item = A>) -> 
     };
     match command {
         Command::Init(init) => Outcome::Exit(terminal::finish(init::init(&init), init.json)),
+        Command::Invite(invite) => Outcome::Exit(terminal::finish(invite::invite(&invite), false)),
+        Command::Join(join) => Outcome::Exit(terminal::finish(join::join(&join), join.json)),
+        Command::Members(members) => Outcome::Exit(terminal::finish(members::members(&members), members.json)),
+        Command::Revoke(revoke) => Outcome::Exit(terminal::finish(revoke::revoke(&revoke), revoke.json)),
+        Command::Rotate(rotate) => Outcome::Exit(terminal::finish(rotate::rotate(&rotate), rotate.json)),
+        Command::Doctor(doctor) => Outcome::Exit(terminal::finish(doctor::doctor(&doctor), doctor.json)),
         Command::Show(show) => Outcome::Exit(terminal::finish(show::show(&show), show.json)),
         Command::Run(run) => match python::run(run) {
             Ok(call) => Outcome::Python(call),

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{IsTerminal, stdout},
+    io::{IsTerminal, stderr, stdout},
 };
 
 /// How text is set off.
@@ -16,6 +16,21 @@ impl Paint {
     pub(crate) fn for_stdout() -> Self {
         let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self { on: stdout().is_terminal() && !refused }
+    }
+
+    /// For what goes to standard error.
+    pub(crate) fn for_stderr() -> Self {
+        let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { on: stderr().is_terminal() && !refused }
+    }
+
+    /// Black on white, whatever the terminal's colours are: what a camera can read.
+    pub(crate) fn black_on_white(self, text: &str) -> String {
+        self.paint("30;107", text)
+    }
+
+    pub(crate) fn is_on(self) -> bool {
+        self.on
     }
 
     pub(crate) fn bold(self, text: &str) -> String {

@@ -22,6 +22,8 @@ impl Report {
 /// Prints what a command has to say, an error too, and gives the exit code.
 pub(crate) fn finish(outcome: Result<Report, Failure>, json: bool) -> u8 {
     match outcome {
+        // A command that has said all it had to say on its way has nothing to add.
+        Ok(report) if report.text.is_empty() => report.code,
         Ok(report) => print(&report.text, report.code),
         Err(failure) if json => print(&json!({ "error": failure.message }).to_string(), failure.code),
         Err(failure) => {
@@ -29,6 +31,17 @@ pub(crate) fn finish(outcome: Result<Report, Failure>, json: bool) -> u8 {
             failure.code
         }
     }
+}
+
+/// Says something on the way, to people: standard output is for what was asked for.
+pub(crate) fn tell(text: &str) {
+    let _nobody_listens = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints what was asked for before the command has ended.
+pub(crate) fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush())
 }
 
 /// Prints help, the version, or what is wrong with a command line.

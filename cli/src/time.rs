@@ -18,6 +18,34 @@ pub(crate) fn utc(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// Now, as the system's clock says.
+pub(crate) fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Seconds in a text such as `90s`, `10m` or `2h`.
+pub(crate) fn span(text: &str) -> Result<u64, String> {
+    let wrong = || "a time is a number with s, m or h, as in 90s, 10m or 2h".to_owned();
+    let unit = match text.chars().last().ok_or_else(wrong)? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        _ => return Err(wrong()),
+    };
+    let number = text.get(..text.len() - 1).and_then(|number| number.parse::<u64>().ok()).ok_or_else(wrong)?;
+    number.checked_mul(unit).filter(|span| *span > 0).ok_or_else(wrong)
+}
+
+/// A number of seconds as people say it.
+pub(crate) fn said(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / DAY),
+    }
+}
+
 /// The Gregorian date of a day since 1970-01-01. Years are counted from March, so that the leap day is a year's last.
 fn date(day: u64) -> (u64, u64, u64) {
     let day = day + EPOCH;
@@ -32,7 +60,13 @@ fn date(day: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{LAST, utc};
+    use super::{LAST, span, utc};
+
+    #[test]
+    fn spans_have_a_unit() {
+        assert_eq!(["90s", "10m", "2h"].map(span), [Ok(90), Ok(600), Ok(7200)]);
+        assert!(["", "10", "m", "0s", "-1m", "1d", "é", "99999999999999999999h", "9999999999999999999h"].iter().all(|text| span(text).is_err()));
+    }
 
     #[test]
     fn dates_are_those_of_the_calendar() {

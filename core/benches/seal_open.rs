@@ -125,7 +125,7 @@ impl Hosts {
         let nodes = ["one", "two"].map(|name| NodeKey::generate(name).unwrap());
         let listed = nodes.iter().map(|node| node.listed().unwrap()).collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let roster = root.sign_roster(None, RosterClaims { nodes: listed, revoked: vec![] }, now);
+        let roster = root.sign_roster(None, RosterClaims { nodes: listed, ..RosterClaims::default() }, now);
         let [one, two] = nodes.map(|node| Endpoint::builder().member(node, *root.verifying_key(), roster.clone()).unwrap());
         let name = |letter: &str| letter.repeat(ADDRESS_LEN - "@one".len());
         let (a, b) = (one.host(&name("a")).unwrap(), two.host(&name("b")).unwrap());

@@ -258,7 +258,7 @@ mod tests {
         let (root, node) = (Root::generate()?, SigningKey::generate(&System)?);
         let mut listed = RosterNode::new("pi1", *node.verifying_key())?;
         listed.hosts = vec![hosts.into()];
-        let roster = root.sign_roster(None, RosterClaims { nodes: vec![listed], revoked: vec![] }, 1000);
+        let roster = root.sign_roster(None, RosterClaims { nodes: vec![listed], ..RosterClaims::default() }, 1000);
         Ok(World { root, node, agent: SigningKey::generate(&System)?, receive: ReceiveKey::generate(&System)?, roster })
     }
 

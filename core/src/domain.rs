@@ -12,14 +12,19 @@ use crate::{
     roster::{Roster, RosterClaims},
 };
 
-/// A domain's name: SHA-256 of its root key. Every signature and every HPKE context is bound to it.
+/// A domain's name: SHA-256 of its first root key. Every signature and every HPKE context is bound to it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Domain([u8; 32]);
 
 impl Domain {
-    /// The domain of a root key.
+    /// The domain that begins with a root key.
     pub fn of(root: &VerifyingKey) -> Self {
         Self(Sha256::digest(root.as_bytes()).into())
+    }
+
+    #[cfg(feature = "pairing")]
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     /// The 32 bytes.
@@ -57,6 +62,15 @@ impl Authority {
             Self::Key(key) => key,
         }
     }
+
+    /// As [`Root::renew`], where the root is.
+    #[cfg(feature = "home")]
+    pub(crate) fn renew(&self, roster: &Roster, now: u64) -> Option<Roster> {
+        match self {
+            Self::Root(root) => root.renew(roster, now),
+            Self::Key(_) => None,
+        }
+    }
 }
 
 /// The root key of a domain: it signs rosters and nothing else.
@@ -91,7 +105,7 @@ impl Root {
         self.0.verifying_key()
     }
 
-    /// The domain's name.
+    /// The name of the domain that begins with this root.
     pub fn domain(&self) -> Domain {
         Domain::of(self.verifying_key())
     }
@@ -101,11 +115,17 @@ impl Root {
     /// Its time starts with the day: two processes that renew at once sign the same bytes.
     pub(crate) fn renew(&self, roster: &Roster, now: u64) -> Option<Roster> {
         let due = roster.expires().saturating_sub(now) <= ROSTER_LIFETIME / 2 || roster.issued() > now.saturating_add(CLOCK_TOLERANCE);
-        due.then(|| self.sign_roster(Some(roster), roster.claims().clone(), now - now % DAY))
+        // A root that has been succeeded signs nothing any more.
+        let ours = roster.root() == self.verifying_key();
+        (due && ours).then(|| self.sign_roster(Some(roster), roster.claims().clone(), now - now % DAY))
     }
 
     /// Signs the first roster, or the one after `previous`; it is valid for 30 days from `now`.
+    ///
+    /// The domain is that of `previous`: a root that succeeds another goes on with its domain. Others accept it if `previous` names this root as the
+    /// next.
     pub fn sign_roster(&self, previous: Option<&Roster>, claims: RosterClaims, now: u64) -> Roster {
-        Roster::sign(&self.0, self.domain(), previous, claims, now, now.saturating_add(ROSTER_LIFETIME))
+        let domain = previous.map_or_else(|| self.domain(), Roster::domain);
+        Roster::sign(&self.0, domain, previous, claims, now, now.saturating_add(ROSTER_LIFETIME))
     }
 }

@@ -165,8 +165,8 @@ impl Endpoint {
     /// # Errors
     /// Those of [`Roster::verify`], and [`OpenError::RosterConflict`]; [`OpenError::Store`] if the home cannot keep it.
     pub fn follow(&self, roster: &[u8]) -> Result<(), OpenError> {
-        let offered = Roster::verify(roster, self.authority.verifying_key(), self.clock.now())?;
         self.join_roster()?;
+        let offered = self.current_roster().verify_next(roster, self.clock.now())?;
         self.take_roster(offered)
     }
 
@@ -210,7 +210,7 @@ impl Endpoint {
     fn join_roster(&self) -> Result<(), OpenError> {
         let (kept, known) = (self.store().kept_roster()?, self.current_roster());
         let Some(kept) = kept.filter(|kept| kept != known.as_bytes()) else { return Ok(()) };
-        let kept = Roster::verify_signature(&kept, self.authority.verifying_key())?;
+        let kept = known.verify_next_signature(&kept)?;
         match kept.version().cmp(&known.version()) {
             Order::Greater => self.put_in_force(kept),
             Order::Less => self.store().keep_roster(&known)?,

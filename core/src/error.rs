@@ -223,7 +223,7 @@ impl From<InvalidKey> for OpenError {
 }
 
 /// A duration as a person says it.
-struct Seconds(u64);
+pub(crate) struct Seconds(pub(crate) u64);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,10 +3,12 @@
 //! ```text
 //! .sealwire/          0700
 //!   .gitignore        *
-//!   root.pem          the domain's root key (PKCS #8)       0600
+//!   root.pem          the domain's root key (PKCS #8)       0600; only where the domain was made
+//!   root.pub          the public key of its first root      where the root is elsewhere, or not the first any more
 //!   node.pem          this node's key                       0600
 //!   agents/NAME.pem   each agent's key                      0600
-//!   roster.cbor       the roster in force
+//!   roster.cbor       the roster in force                   missing until a home that joins has joined
+//!   invites/          invites that are open or spent        where the root is
 //!   store.key         what receive keys are encrypted with  0600
 //!   store.db          receive keys and journal (SQLite)     0600
 //! ```
@@ -20,14 +22,17 @@ use crate::{
     domain::{Authority, Root},
     endpoint::{Builder, Endpoint, EndpointError, Inspector, NodeKey},
     entropy::Entropy,
-    error::{OpenError, StoreFailed},
-    key::SigningKey,
+    error::{OpenError, Seconds, StoreFailed},
+    key::{SigningKey, VerifyingKey},
     roster::{Roster, RosterClaims},
     secret::Secret,
 };
 
 mod files;
+#[cfg(feature = "pairing")]
+mod joining;
 mod life;
+mod membership;
 mod reading;
 mod store;
 #[cfg(feature = "node")]
@@ -36,10 +41,14 @@ mod work;
 mod worker;
 
 use files::{Folder, fail};
+#[cfg(feature = "pairing")]
+pub(crate) use joining::{Joining, Record, Spent};
+pub use membership::Membership;
 use reading::ReadingStore;
 use store::HomeStore;
 
 const ROOT: &str = "root.pem";
+const FIRST_ROOT: &str = "root.pub";
 const NODE: &str = "node.pem";
 const ROSTER: &str = "roster.cbor";
 const STORE: &str = "store.db";
@@ -98,29 +107,86 @@ impl Home {
     }
 
     /// Reads keys and roster; renews the roster when it is due.
-    fn load(&self, builder: &Builder) -> Result<(NodeKey, Root, Roster), EndpointError> {
-        let (node, root, roster) = self.read()?;
-        let Some(next) = root.renew(&roster, builder.now()) else { return Ok((node, root, roster)) };
+    fn load(&self, builder: &Builder) -> Result<(NodeKey, Authority, Roster), EndpointError> {
+        let (node, authority, roster) = self.read()?;
+        let Some(next) = authority.renew(&roster, builder.now()) else { return Ok((node, authority, roster)) };
         files::replace(&self.path.join(ROSTER), next.as_bytes())?;
-        Ok((node, root, next))
+        Ok((node, authority, next))
     }
 
     /// Reads keys and roster and changes nothing.
-    fn read(&self) -> Result<(NodeKey, Root, Roster), StoreFailed> {
+    fn read(&self) -> Result<(NodeKey, Authority, Roster), StoreFailed> {
         files::check_private(&self.path)?;
-        let root = Root::from_key(files::read_key(&self.path.join(ROOT))?);
+        let (authority, roster) = self.read_roster()?;
         let key = files::read_key(&self.path.join(NODE))?;
-        let roster = self.read_roster(&root)?;
         let listed = roster.claims().nodes.iter().find(|node| node.key == *key.verifying_key());
         let name = listed.map(|node| node.name.clone());
-        let name = name.ok_or_else(|| StoreFailed(format!("`{}` does not list the key in `{NODE}`", self.path.join(ROSTER).display())))?;
-        Ok((NodeKey { name, key }, root, roster))
+        let name = name.ok_or_else(|| {
+            let roster = self.path.join(ROSTER);
+            StoreFailed(format!("`{}` does not list the key in `{NODE}`: the node was revoked, or the files are of two homes", roster.display()))
+        })?;
+        Ok((NodeKey { name, key }, authority, roster))
     }
 
-    fn read_roster(&self, root: &Root) -> Result<Roster, StoreFailed> {
+    /// The roster, and who vouches for those that follow it: the root key, if it is here and has not been succeeded.
+    fn read_roster(&self) -> Result<(Authority, Roster), StoreFailed> {
+        let root = self.read_root()?;
+        let first = match (self.read_first_root()?, &root) {
+            (Some(first), _) => first,
+            (None, Some(root)) => *root.verifying_key(),
+            (None, None) => return Err(self.incomplete()),
+        };
         let path = self.path.join(ROSTER);
         let bytes = fs::read(&path).map_err(|error| fail("read", &path, &error))?;
-        Roster::verify_signature(&bytes, root.verifying_key()).map_err(|error| damaged(&path, &error))
+        let roster = Roster::verify_kept(&bytes, &first).map_err(|error| damaged(&path, &error))?;
+        let authority = match root {
+            Some(root) if root.verifying_key() == roster.root() => Authority::Root(root),
+            _ => Authority::Key(*roster.root()),
+        };
+        Ok((authority, roster))
+    }
+
+    fn read_root(&self) -> Result<Option<Root>, StoreFailed> {
+        let path = self.path.join(ROOT);
+        path.exists().then(|| files::read_key(&path).map(Root::from_key)).transpose()
+    }
+
+    fn read_first_root(&self) -> Result<Option<VerifyingKey>, StoreFailed> {
+        let path = self.path.join(FIRST_ROOT);
+        path.exists().then(|| files::read_public_key(&path)).transpose()
+    }
+
+    fn incomplete(&self) -> StoreFailed {
+        let home = self.path.display();
+        if self.path.join(NODE).exists() && !self.path.join(ROSTER).exists() {
+            StoreFailed(format!("`{home}` has not joined a domain yet; finish with `sealwire join`"))
+        } else {
+            let root = self.path.join(ROOT);
+            StoreFailed(format!(
+                "cannot read `{}`, nor is there `{FIRST_ROOT}` beside it; the home is incomplete: restore it from a backup or make a new one",
+                root.display()
+            ))
+        }
+    }
+
+    /// Why nothing can be sealed or opened with the roster that is here, and what to do about it.
+    fn ended(&self, error: OpenError) -> EndpointError {
+        let path = self.path.join(ROSTER);
+        match error {
+            OpenError::Expired { by } => StoreFailed(format!(
+                "`{}` ended {} ago, and the root key that renews it is elsewhere: there `sealwire invite` this node again, here `sealwire join`",
+                path.display(),
+                Seconds(by)
+            ))
+            .into(),
+            OpenError::FromFuture { by } => StoreFailed(format!(
+                "`{}` was made {} in the future: set the clock of this machine, or of the one with the root key",
+                path.display(),
+                Seconds(by)
+            ))
+            .into(),
+            other => other.into(),
+        }
     }
 
     /// The agents that have a key here, by name.
@@ -156,10 +222,11 @@ impl Builder {
     /// # Errors
     /// If the home is damaged, readable by others, or of a newer version.
     pub fn home(self, home: &Home) -> Result<Endpoint, EndpointError> {
-        let (node, root, roster) = home.load(&self)?;
+        let (node, authority, roster) = home.load(&self)?;
+        roster.check_time(self.now()).map_err(|error| home.ended(error))?;
         let store = HomeStore::open(&home.path, self.entropy_source(), self.now())?;
         let hedge = store.hedge();
-        self.with_store(node, Authority::Root(root), roster, hedge, Box::new(store))
+        self.with_store(node, authority, roster, hedge, Box::new(store))
     }
 
     /// What looks into envelopes with the keys of an existing home. Nothing in the home changes by it: no key is made, renewed or burned, no
@@ -168,11 +235,12 @@ impl Builder {
     /// # Errors
     /// If the home is damaged, readable by others, or of a newer version.
     pub fn inspector(self, home: &Home) -> Result<Inspector, EndpointError> {
-        let (node, root, roster) = home.read()?;
-        let roster = root.renew(&roster, self.now()).unwrap_or(roster);
+        let (node, authority, roster) = home.read()?;
+        let roster = authority.renew(&roster, self.now()).unwrap_or(roster);
+        roster.check_time(self.now()).map_err(|error| home.ended(error))?;
         let store = ReadingStore::open(&home.path)?;
         let unused = Secret::init_with(|_| ());
-        let inspector = Inspector::over(self.with_store(node, Authority::Root(root), roster, unused, Box::new(store))?);
+        let inspector = Inspector::over(self.with_store(node, authority, roster, unused, Box::new(store))?);
         for name in home.agents()? {
             let key = files::read_key(&home.path.join(AGENTS).join(format!("{name}.pem")))?;
             inspector.hold(&name, key.verifying_key())?;
@@ -194,15 +262,20 @@ fn write_home(path: &Path, node: &str, builder: &Builder) -> Result<(), Endpoint
     let entropy = builder.entropy_source();
     let root = Root::generate_from(entropy)?;
     let node = NodeKey { name: node.into(), key: SigningKey::generate(entropy)? };
-    let claims = RosterClaims { nodes: vec![node.listed()?], revoked: Vec::new() };
+    let claims = RosterClaims { nodes: vec![node.listed()?], ..RosterClaims::default() };
     let roster = root.sign_roster(None, claims, builder.now());
-    files::write_new(&path.join(".gitignore"), b"*\n")?;
     files::write_key(&path.join(ROOT), root.signing_key())?;
-    files::write_key(&path.join(NODE), &node.key)?;
-    files::make_folder(&path.join(AGENTS))?;
     files::write_new(&path.join(ROSTER), roster.as_bytes())?;
-    HomeStore::create(path, entropy)?;
+    write_node(path, &node.key, entropy)?;
     Ok(())
+}
+
+/// What every home has, whoever's domain it is in.
+fn write_node(path: &Path, key: &SigningKey, entropy: &dyn Entropy) -> Result<(), StoreFailed> {
+    files::write_new(&path.join(".gitignore"), b"*\n")?;
+    files::write_key(&path.join(NODE), key)?;
+    files::make_folder(&path.join(AGENTS))?;
+    HomeStore::create(path, entropy)
 }
 
 fn damaged(path: &Path, error: &OpenError) -> StoreFailed {

@@ -34,6 +34,25 @@ pub(crate) const STORE_RECEIVE_KEY: &[u8] = b"sealwire/1 store receive key";
 #[cfg(all(feature = "home", feature = "node"))]
 pub(crate) const STORE_MESSAGE: &[u8] = b"sealwire/1 store message";
 
+/// Pairing: start of the transcript, HPKE's info and exporter context.
+#[cfg(feature = "pairing")]
+pub(crate) const PAIR: &[u8] = b"sealwire/1 pair";
+/// Pairing: the name of an invite.
+#[cfg(feature = "pairing")]
+pub(crate) const PAIR_INVITE_ID: &[u8] = b"sealwire/1 pair invite id";
+/// Pairing: what a message is proven with.
+#[cfg(feature = "pairing")]
+pub(crate) const PAIR_PROOF: &[u8] = b"sealwire/1 pair proof";
+/// Pairing: what a message is encrypted with.
+#[cfg(feature = "pairing")]
+pub(crate) const PAIR_SEAL: &[u8] = b"sealwire/1 pair seal";
+/// Pairing: the checksum of an invite's text.
+#[cfg(feature = "pairing")]
+pub(crate) const INVITE: &[u8] = b"sealwire/1 invite";
+/// Stands in the `external_aad` of a node's request to be listed.
+#[cfg(feature = "pairing")]
+pub(crate) const NODE_REQUEST: &str = "sealwire/1 node request";
+
 /// Media type of an envelope, in its protected header.
 pub(crate) const TYP_ENVELOPE: &str = "application/sealwire";
 /// Media type of a certificate.
@@ -42,6 +61,9 @@ pub(crate) const TYP_CERTIFICATE: &str = "application/sealwire-cert";
 pub(crate) const TYP_CERTIFICATE_REQUEST: &str = "application/sealwire-cert-request";
 /// Media type of a roster.
 pub(crate) const TYP_ROSTER: &str = "application/sealwire-roster";
+/// Media type of a node's request to be listed.
+#[cfg(feature = "pairing")]
+pub(crate) const TYP_NODE_REQUEST: &str = "application/sealwire-node-request";
 
 /// COSE_Encrypt (RFC 9052, section 2).
 pub(crate) const TAG_ENCRYPT: u64 = 96;

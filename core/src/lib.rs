@@ -45,6 +45,8 @@ mod message;
 pub mod node;
 #[cfg(feature = "node")]
 mod notice;
+#[cfg(feature = "pairing")]
+pub mod pairing;
 mod policy;
 mod roster;
 mod schedule;
@@ -65,10 +67,10 @@ pub use envelope::{Claims, Envelope, Form};
 pub use error::{EntropyFailed, OpenError, SealError, StoreFailed};
 pub use header::{Acknowledged, Header, MessageRef};
 #[cfg(feature = "home")]
-pub use home::{Created, Home};
+pub use home::{Created, Home, Membership};
 pub use key::{InvalidKey, KeyId, LaneId, MessageId, RECEIVE_KEY_LEN, ReceiveKeyId, Thread, Thumbprint, VerifyingKey};
 pub use message::{Draft, Message, Sealed};
 pub use policy::{Direction, Policy, Request, Verdict};
-pub use roster::{Roster, RosterClaims, RosterNode};
+pub use roster::{Roster, RosterClaims, RosterNode, check_node_address, check_pattern};
 pub use secret::Secret;
 pub use transport::{Parcel, Transport, TransportError};

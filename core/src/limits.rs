@@ -57,6 +57,12 @@ pub const MAX_RECEIVE_KEYS: usize = 4;
 /// Seconds a roster is valid: the longest a revocation can be missed by a node that hears nothing.
 pub const ROSTER_LIFETIME: u64 = 30 * 24 * 60 * 60;
 
+/// Network addresses of a node in the roster: one at home, one from outside, and one more of each.
+pub const MAX_NODE_ADDRESSES: usize = 4;
+
+/// Length of a node's network address in characters; a long host name with scheme and port.
+pub const MAX_NODE_ADDRESS: usize = 128;
+
 /// Seconds a lane is used by its sender. Short, because a lane has the forward secrecy of one receive key and no more.
 pub const LANE_LIFETIME: u64 = 10 * 60;
 

@@ -56,6 +56,12 @@ pub(crate) struct NotOpened;
 pub(crate) struct ContentKey(Secret<32>);
 
 impl ContentKey {
+    /// A key that was derived for one content.
+    #[cfg(feature = "pairing")]
+    pub(crate) fn new(key: Secret<32>) -> Self {
+        Self(key)
+    }
+
     /// Encrypts in place and returns the tag. Taken by value: a content key seals once.
     pub(crate) fn seal(self, buffer: &mut [u8]) -> [u8; TAG_LEN] {
         let cipher = ChaCha20Poly1305::new(self.0.expose().into());
@@ -220,7 +226,7 @@ impl core::fmt::Debug for LaneSecret {
 
 /// HKDF-Expand to at most 64 bytes; its only failure is an output of over 8,160.
 #[allow(clippy::expect_used, reason = "the only refusal is of a longer output")]
-fn must_expand(hkdf: &Hkdf<Sha256>, info: &[&[u8]], out: &mut [u8]) {
+pub(crate) fn must_expand(hkdf: &Hkdf<Sha256>, info: &[&[u8]], out: &mut [u8]) {
     hkdf.expand_multi_info(info, out).expect("HKDF-SHA-256 gives up to 8160 bytes");
 }
 
@@ -248,6 +254,35 @@ impl Hedge {
     fn draw<const N: usize>(&self, label: &[u8]) -> Secret<N> {
         Secret::init_with(|out| must_expand(&self.0, &[label], out))
     }
+}
+
+/// A secret with whoever holds `reader`, and what that one needs to come to it (RFC 9180, base mode; nothing but the export is used).
+#[cfg(feature = "pairing")]
+pub(crate) fn share(
+    reader: &ReceiveKeyPublic,
+    info: &[u8],
+    context: &[u8],
+    entropy: &dyn Entropy,
+) -> Result<([u8; ENCAPSULATED_LEN], Secret<32>), NotOpened> {
+    let mut drawn = Drawn(Secret::try_init_with(|bytes| entropy.fill(bytes)).map_err(|_| NotOpened)?);
+    let (encapsulated, hpke) =
+        hpke::setup_sender_with_rng::<Aead, Kdf, Kem>(&OpModeS::Base, reader.as_hpke(), info, &mut drawn).map_err(|_| NotOpened)?;
+    let secret = Secret::try_init_with(|out| hpke.export(context, out).map_err(|_| NotOpened))?;
+    let encapsulated = encapsulated.to_bytes().as_slice().try_into().map_err(|_| NotOpened)?;
+    Ok((encapsulated, secret))
+}
+
+/// The same secret, on the other side.
+#[cfg(feature = "pairing")]
+pub(crate) fn shared(
+    reader: &ReceiveKey,
+    encapsulated: &[u8; ENCAPSULATED_LEN],
+    info: &[u8],
+    context: &[u8],
+) -> Result<Secret<32>, NotOpened> {
+    let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(encapsulated).map_err(|_| NotOpened)?;
+    let hpke = hpke::setup_receiver::<Aead, Kdf, Kem>(&OpModeR::Base, reader.as_hpke(), &encapsulated, info).map_err(|_| NotOpened)?;
+    Secret::try_init_with(|out| hpke.export(context, out).map_err(|_| NotOpened))
 }
 
 /// The key of a home's store. Receive keys are encrypted under it before SQLite sees them: what the database keeps in its own memory, and what

@@ -112,13 +112,39 @@ class Roster:
     nodes: dict[str, tuple[bytes, list[str]]]
     revoked: frozenset[bytes]
     version: int
+    domain: bytes
+    root: bytes
+    next_root: bytes | None
+    digest: bytes
 
     @staticmethod
     def verify(data: bytes, root: bytes, now: int) -> Roster:
         claims = verify_sign1(data, "sealwire-roster", "sealwire/1 roster", sha256(root), root)
+        if 8 in claims:
+            raise RefusedError("signed by a successor of the root, which nothing vouches for here")
+        return Roster._read(data, claims, sha256(root), root, now)
+
+    def verify_next(self, data: bytes, now: int) -> Roster:
+        """The roster that takes this one's place: from the same root, or from the one that this one names as the next."""
+        named = cbor2.loads(cbor2.loads(data).value[2]).get(8)
+        first = sha256(self.root) == self.domain
+        root = named if named is not None and (named == self.root or sha256(named) == self.next_root) else self.root
+        if root != named and not (named is None and first):
+            raise RefusedError("signed by a root that nothing vouches for")
+        claims = verify_sign1(data, "sealwire-roster", "sealwire/1 roster", self.domain, root)
+        offered = Roster._read(data, claims, self.domain, root, now)
+        same = offered.digest == self.digest
+        skipped = offered.version > self.version + 1 or claims[2] == self.digest
+        kept = root != self.root or self.next_root in (None, offered.next_root)
+        if not same and not (offered.version > self.version and skipped and kept):
+            raise RefusedError("does not follow the roster in force")
+        return offered
+
+    @staticmethod
+    def _read(data: bytes, claims: dict[int, Any], domain: bytes, root: bytes, now: int) -> Roster:
         check_time(claims[3], claims[4], now)
-        nodes = {name: (key, hosts) for name, key, hosts, _ in claims[5]}
-        return Roster(nodes, frozenset(claims[6]), claims[1])
+        nodes = {name: (key, hosts) for name, key, hosts, _, _ in claims[5]}
+        return Roster(nodes, frozenset(claims[6]), claims[1], domain, root, claims.get(7), sha256(data))
 
     def may_host(self, node: str, name: str) -> bool:
         _, patterns = self.nodes[node]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from case_files import Case, read_all
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
-from second_reader import ENVELOPE_PROTECTED, RefusedError, SecondReader, encode, external_data
+from second_reader import ENVELOPE_PROTECTED, RefusedError, Roster, SecondReader, encode, external_data
 
 CASES = read_all()
 SEALED = 1_800_000_000
@@ -73,6 +73,36 @@ def test_refused(case: Case) -> None:
     reader = reader_of(case)
     with pytest.raises(RefusedError):
         reader.open(case.bytes_of("envelope"), int(case.text("now")))
+
+
+# Which root may sign, and which roster follows which.
+ROSTERS = [
+    case
+    for case in CASES
+    if case.text("structure") == "roster" and case.text("expect") in {"accepted", "not-authentic", "roster-conflict", "expired", "from-future"}
+]
+
+
+@pytest.mark.parametrize("case", ROSTERS, ids=lambda case: case.name)
+def test_rosters(case: Case) -> None:
+    root, now = case.bytes_of("root"), int(case.text("now"))
+    known: Roster | None = None
+    for in_force in case.all_bytes("in-force"):
+        known = known.verify_next(in_force, now) if known else Roster.verify(in_force, root, now)
+
+    def read() -> Roster:
+        offered = case.bytes_of("roster")
+        return known.verify_next(offered, now) if known else Roster.verify(offered, root, now)
+
+    if case.text("expect") == "accepted":
+        assert read().version > 0
+    else:
+        with pytest.raises(RefusedError):
+            read()
+
+
+def test_there_are_rosters_to_read() -> None:
+    assert len(ROSTERS) > 25
 
 
 def test_the_hpke_of_cryptography_unwraps_the_content_key() -> None:

@@ -143,6 +143,9 @@ struct RosterClaims {
     expires: u64,
     nodes: Vec<Item>,
     revoked: Vec<[u8; 32]>,
+    next_root: Option<[u8; 32]>,
+    /// The root that signs, where it is not the domain's first.
+    root: Option<[u8; 32]>,
     more: Entries,
 }
 
@@ -151,7 +154,7 @@ impl RosterClaims {
         let nodes = ["pi1", "pi2"].map(|name| node(name, &public(&signing_key(name)), &["*"]));
         let (issued, expires) = (ROSTERED, ROSTERED + 30 * DAY);
         let previous = drawn::<32>("the roster before").to_vec();
-        Self { version: VERSION, previous, issued, expires, nodes: nodes.to_vec(), revoked: Vec::new(), more: Vec::new() }
+        Self { version: VERSION, previous, issued, expires, nodes: nodes.to_vec(), revoked: Vec::new(), next_root: None, root: None, more: Vec::new() }
     }
 
     fn entries(&self) -> Entries {
@@ -164,6 +167,7 @@ impl RosterClaims {
             (int(5), array(&self.nodes)),
             (int(6), array(&revoked)),
         ];
+        entries.extend([(7, self.next_root), (8, self.root)].iter().filter_map(|(label, hash)| Some((int(*label), bytes(&(*hash)?)))));
         entries.extend(self.more.clone());
         entries
     }
@@ -174,8 +178,12 @@ impl RosterClaims {
 }
 
 fn node(name: &str, key: &[u8; 32], hosts: &[&str]) -> Item {
-    let hosts: Vec<_> = hosts.iter().map(|pattern| text(pattern)).collect();
-    array(&[text(name), bytes(key), array(&hosts), array(&[text("pii")])])
+    node_at(name, key, hosts, &["tcp://10.0.0.3:7451"])
+}
+
+fn node_at(name: &str, key: &[u8; 32], hosts: &[&str], addresses: &[&str]) -> Item {
+    let texts = |texts: &[&str]| array(&texts.iter().map(|one| text(one)).collect::<Vec<_>>());
+    array(&[text(name), bytes(key), texts(hosts), array(&[text("pii")]), texts(addresses)])
 }
 
 /// Replaces the value under `key`.

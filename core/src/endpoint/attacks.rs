@@ -59,7 +59,7 @@ fn hosts() -> Result<Hosts, Box<dyn std::error::Error>> {
 /// A process of that node, without a home: another one has the node's key and other agent keys.
 fn host(root: &Root, name: &str) -> Result<Endpoint, EndpointError> {
     let listed = ["one", "two", "three"].map(|name| node(name).listed()).into_iter().collect::<Result<_, _>>()?;
-    let roster = root.sign_roster(None, RosterClaims { nodes: listed, revoked: vec![] }, NOW);
+    let roster = root.sign_roster(None, RosterClaims { nodes: listed, ..RosterClaims::default() }, NOW);
     Endpoint::builder().clock(clock()).member(node(name), *root.verifying_key(), roster)
 }
 

@@ -10,7 +10,7 @@ use super::{Endpoint, State};
 use crate::{
     address::{Address, InvalidName, check_name},
     audit::{Audit, NoLog},
-    domain::{Authority, Domain, Root},
+    domain::{Authority, Root},
     entropy::{Clock, Entropy, System},
     error::{EntropyFailed, OpenError, StoreFailed},
     journal::{MemoryStore, Store},
@@ -155,7 +155,7 @@ impl Builder {
     pub fn in_memory(self, node: &str) -> Result<Endpoint, EndpointError> {
         let root = Root::generate_from(&*self.entropy)?;
         let node = NodeKey::generate_from(node, &*self.entropy)?;
-        let claims = RosterClaims { nodes: vec![node.listed()?], revoked: Vec::new() };
+        let claims = RosterClaims { nodes: vec![node.listed()?], ..RosterClaims::default() };
         let roster = root.sign_roster(None, claims, self.clock.now());
         let hedge = Secret::try_init_with(|key| self.entropy.fill(key))?;
         self.with_store(node, Authority::Root(root), roster, hedge, Box::new(MemoryStore::default()))
@@ -178,11 +178,16 @@ impl Builder {
         hedge: Secret<32>,
         store: Box<dyn Store>,
     ) -> Result<Endpoint, EndpointError> {
-        let roster = Arc::new(Roster::verify(roster.as_bytes(), authority.verifying_key(), self.clock.now())?);
+        if roster.root() != authority.verifying_key() {
+            return Err(OpenError::NotAuthentic.into());
+        }
+        roster.check_time(self.clock.now())?;
+        let roster = Arc::new(roster);
         let listed = roster.node(&node.name).is_some_and(|listed| listed.key == *node.key.verifying_key());
         if !listed {
             return Err(EndpointError::NotListed { node: node.name });
         }
+        let roster_domain = roster.domain();
         let state = State {
             roster,
             life: 0,
@@ -195,7 +200,7 @@ impl Builder {
         let Self { policy, audit, clock, entropy } = self;
         let process = AtomicU32::new(std::process::id());
         let (state, store, upkeep) = (Mutex::new(state), Mutex::new(store), Mutex::new(0));
-        let domain = Domain::of(authority.verifying_key());
+        let domain = roster_domain;
         Ok(Endpoint { domain, authority, node, hedge, policy, audit, clock, entropy, state, store, process, upkeep })
     }
 

@@ -82,7 +82,7 @@ fn hosts() -> Result<Hosts, Box<dyn std::error::Error>> {
     let (root, hands) = (Root::generate()?, Hands::at(START));
     let nodes = [NodeKey::generate("one")?, NodeKey::generate("two")?];
     let listed = nodes.iter().map(NodeKey::listed).collect::<Result<_, _>>()?;
-    let roster = root.sign_roster(None, RosterClaims { nodes: listed, revoked: vec![] }, START);
+    let roster = root.sign_roster(None, RosterClaims { nodes: listed, ..RosterClaims::default() }, START);
     let mut endpoints = nodes
         .into_iter()
         .map(|node| Endpoint::builder().clock(hands.clone()).member(node, *root.verifying_key(), roster.clone()))
@@ -423,7 +423,7 @@ fn a_node_whose_key_was_replaced_is_another_node() -> Outcome {
     let known = two.roster();
     let others = known.claims().nodes.iter().filter(|node| node.name != "one").cloned();
     let nodes = others.chain([NodeKey::generate("one")?.listed()?]).collect();
-    two.follow(root.sign_roster(Some(&known), RosterClaims { nodes, revoked: vec![] }, START).as_bytes())?;
+    two.follow(root.sign_roster(Some(&known), RosterClaims { nodes, ..RosterClaims::default() }, START).as_bytes())?;
     assert_eq!(two.open(&in_lane.envelope).err(), Some(OpenError::UnknownSigner));
     assert_eq!(two.seal(&b, &a, &Draft::new("note", "x")).err(), Some(SealError::Revoked(a)));
     Ok(())
@@ -435,7 +435,7 @@ fn a_revocation_while_policy_thinks_counts() -> Outcome {
     let node = NodeKey::generate("three")?;
     let known = one.roster();
     let nodes = known.claims().nodes.iter().cloned().chain([node.listed()?]).collect();
-    let roster = root.sign_roster(Some(&known), RosterClaims { nodes, revoked: vec![] }, START);
+    let roster = root.sign_roster(Some(&known), RosterClaims { nodes, ..RosterClaims::default() }, START);
     let mut claims = roster.claims().clone();
     claims.revoked.push(one.certificate(&a).ok_or("a")?.thumbprint());
     let revoking = root.sign_roster(Some(&roster), claims, START);

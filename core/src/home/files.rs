@@ -7,9 +7,13 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding};
 
-use crate::{error::StoreFailed, key::SigningKey, secret::Secret};
+use crate::{
+    error::StoreFailed,
+    key::{SigningKey, VerifyingKey},
+    secret::Secret,
+};
 
 /// Longest key file that is read, in bytes: four times what PKCS #8 PEM of an Ed25519 key takes.
 const MAX_KEY_FILE: u64 = 1024;
@@ -118,10 +122,47 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreFailed> {
         .map_err(|error| fail("write", path, &error))
 }
 
+/// Makes what was written or renamed in a folder outlast a power cut.
+pub(super) fn sync_folder(path: &Path) -> Result<(), StoreFailed> {
+    if cfg!(not(unix)) {
+        // Elsewhere a folder cannot be opened as a file; the file systems there order these things themselves.
+        return Ok(());
+    }
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| fail("write", path, &error))
+}
+
 pub(super) fn write_key(path: &Path, key: &SigningKey) -> Result<(), StoreFailed> {
+    write_new(path, encode_key(path, key)?.as_bytes())
+}
+
+/// Puts another key in a key's place.
+pub(super) fn replace_key(path: &Path, key: &SigningKey) -> Result<(), StoreFailed> {
+    replace(path, encode_key(path, key)?.as_bytes())
+}
+
+fn encode_key(path: &Path, key: &SigningKey) -> Result<zeroize::Zeroizing<String>, StoreFailed> {
     let pem = key.as_dalek().to_pkcs8_pem(LineEnding::LF);
-    let pem = pem.map_err(|_| StoreFailed(format!("cannot encode the key for `{}`", path.display())))?;
-    write_new(path, pem.as_bytes())
+    pem.map_err(|_| StoreFailed(format!("cannot encode the key for `{}`", path.display())))
+}
+
+/// Writes a public key (RFC 8410, PEM), in the place of another if there is one.
+pub(super) fn write_public_key(path: &Path, key: &VerifyingKey) -> Result<(), StoreFailed> {
+    let pem = ed25519_dalek::VerifyingKey::from_bytes(key.as_bytes()).ok().and_then(|key| key.to_public_key_pem(LineEnding::LF).ok());
+    let pem = pem.ok_or_else(|| StoreFailed(format!("cannot encode the key for `{}`", path.display())))?;
+    replace(path, pem.as_bytes())
+}
+
+pub(super) fn read_public_key(path: &Path) -> Result<VerifyingKey, StoreFailed> {
+    let damaged = || {
+        StoreFailed(format!("`{}` is not an Ed25519 public key in PEM; restore it from a backup or join again in a new home", path.display()))
+    };
+    let size = fs::metadata(path).map_err(|error| fail("read", path, &error))?.len();
+    if size > MAX_KEY_FILE {
+        return Err(damaged());
+    }
+    let pem = fs::read_to_string(path).map_err(|error| fail("read", path, &error))?;
+    let key = ed25519_dalek::VerifyingKey::from_public_key_pem(&pem).map_err(|_| damaged())?;
+    VerifyingKey::from_bytes(key.as_bytes()).map_err(|_| damaged())
 }
 
 pub(super) fn read_key(path: &Path) -> Result<SigningKey, StoreFailed> {

@@ -46,7 +46,7 @@ fn an_agent_of_a_node_that_left() {
 
     let old = hosts.two.roster();
     let left = old.claims().nodes.iter().filter(|node| node.name != "three").cloned().collect();
-    let new = hosts.root.sign_roster(Some(&old), RosterClaims { nodes: left, revoked: vec![] }, START);
+    let new = hosts.root.sign_roster(Some(&old), RosterClaims { nodes: left, ..RosterClaims::default() }, START);
     hosts.two.follow(new.as_bytes()).unwrap();
     assert_eq!(open(&hosts.two, in_lane.as_bytes()).err(), Some(OpenError::UnknownSigner));
     let certificate = hosts.three.certificate(&hosts.m).unwrap();

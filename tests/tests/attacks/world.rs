@@ -51,7 +51,7 @@ impl Hosts {
         let (root, hands) = (Root::generate().unwrap(), Hands::new());
         let nodes = ["one", "two", "three"].map(|name| NodeKey::generate(name).unwrap());
         let listed: Vec<RosterNode> = nodes.iter().map(|node| node.listed().unwrap()).collect();
-        let roster = root.sign_roster(None, RosterClaims { nodes: listed, revoked: vec![] }, START);
+        let roster = root.sign_roster(None, RosterClaims { nodes: listed, ..RosterClaims::default() }, START);
         let [one, two, three] =
             nodes.map(|node| Endpoint::builder().clock(hands.clone()).member(node, *root.verifying_key(), roster.clone()).unwrap());
         let [a, b, m] = [(&one, "a"), (&two, "b"), (&three, "m")].map(|(host, name)| host.host(name).unwrap());
