@@ -84,6 +84,12 @@ impl Endpoint {
         Ok(py.detach(|| self.endpoint.host(name))?.to_string())
     }
 
+    /// The nodes of the domain: name, patterns of the agents each may host, and where it is.
+    fn members(&self) -> Vec<(String, Vec<String>, Vec<String>)> {
+        let nodes = self.endpoint.roster().claims().nodes.clone();
+        nodes.into_iter().map(|node| (node.name, node.hosts, node.addresses)).collect()
+    }
+
     /// Addresses of the agents hosted here.
     fn agents(&self) -> Vec<String> {
         self.endpoint.agents().iter().map(ToString::to_string).collect()

@@ -21,11 +21,17 @@ except ModuleNotFoundError as error:
 __all__ = [
     "Agent",
     "BaseAgent",
+    "BaseLLM",
+    "BaseTool",
     "ConditionalTask",
     "Crew",
+    "LLMStreamChunkEvent",
     "LiteAgent",
     "Task",
+    "UsageMetrics",
     "coworker_tools",
+    "create_model_from_schema",
+    "crewai_event_bus",
     "divider",
     "require",
 ]
@@ -41,7 +47,12 @@ def _missing(what: str) -> UnsupportedCrewAI:
 
 try:
     from crewai.agents.agent_builder.base_agent import BaseAgent
+    from crewai.events import LLMStreamChunkEvent, crewai_event_bus
+    from crewai.llms.base_llm import BaseLLM
     from crewai.tasks.conditional_task import ConditionalTask
+    from crewai.tools import BaseTool
+    from crewai.types.usage_metrics import UsageMetrics
+    from crewai.utilities.pydantic_schema_utils import create_model_from_schema
 except ImportError as error:
     raise _missing(str(error.name or error)) from error
 

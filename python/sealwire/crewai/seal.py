@@ -23,6 +23,7 @@ from sealwire.crewai.names import Names, slug
 from sealwire.crewai.post import Post, post_for
 from sealwire.crewai.prompts import watch as watch_prompts
 from sealwire.crewai.release import BaseAgent, Crew
+from sealwire.crewai.remote_agent import is_remote
 from sealwire.crewai.threads import watch as watch_threads
 from sealwire.exceptions import SealwireError
 from sealwire.transport import MemoryTransport, Transport
@@ -175,7 +176,9 @@ class Seal:
         return self.log.records()
 
     def address_of(self, agent: Any) -> str:
-        """The address of `agent`, which gets an identity if it has none yet."""
+        """The address of `agent`, which gets an identity if it has none yet; on another host it has its own."""
+        if is_remote(agent):
+            return str(agent.sealwire_address)
         name = self.names.of(agent)
         address = self._addresses.get(name)
         if address is None:
@@ -189,7 +192,8 @@ class Seal:
             self.adopt(crew_or_agent)
             return
         for agent in _members(crew_or_agent):
-            self.names.declare(agent)
+            if not is_remote(agent):
+                self.names.declare(agent)
         for agent in _members(crew_or_agent):
             self.adopt(agent)
         swap.seal_crew(crew_or_agent, self)
@@ -219,7 +223,8 @@ class Seal:
 
     def carry(self, agent: Any, copy: Any) -> None:
         """Seal `copy` under the name of `agent`."""
-        self.names.carry(agent, copy)
+        if not is_remote(agent):
+            self.names.carry(agent, copy)
         self.adopt(copy)
 
     def require(self, asked: Options) -> None:
