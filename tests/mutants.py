@@ -58,7 +58,7 @@ class Mutant:
     def command(self) -> list[str]:
         """How its test is run."""
         target, name = self.test.split(" ", 1)
-        where = ["-p", "sealwire", "--lib"] if target == "core" else ["-p", "sealwire-tests", "--test", target]
+        where = ["-p", "sealwire", "--features", "pairing", "--lib"] if target == "core" else ["-p", "sealwire-tests", "--test", target]
         return ["cargo", "test", "--quiet", *where, "--", "--exact", name]
 
 
@@ -71,8 +71,16 @@ JOURNAL = "core/src/journal.rs"
 KEY = "core/src/key.rs"
 LANE = "core/src/lane.rs"
 LIFE = "core/src/home/life.rs"
+LOCK = "core/src/home/lock.rs"
 FILES = "core/src/home/files.rs"
 OPENING = "core/src/endpoint/opening.rs"
+PAIR_INVITE = "core/src/pairing/invite.rs"
+PAIR_INVITER = "core/src/pairing/inviter.rs"
+PAIR_JOINER = "core/src/pairing/joiner.rs"
+PAIR_MESSAGE = "core/src/pairing/message.rs"
+PAIR_OFFER = "core/src/pairing/offer.rs"
+PAIR_SCHEDULE = "core/src/pairing/schedule.rs"
+PAIR_JOINING = "core/src/home/joining.rs"
 ROSTER = "core/src/roster.rs"
 SCHEDULE = "core/src/schedule.rs"
 SECRET = "core/src/secret.rs"
@@ -233,14 +241,14 @@ MUTANTS = (
     Mutant(
         "another domain",
         "attacks misdirected::an_envelope_and_a_certificate_of_another_domain",
+        "whoever signs a roster taken for the root",
+        (Edit(ROSTER, "(self.claims.next_root == Some(*Domain::of(&root).as_bytes())).then_some(root),", "Some(root),"),),
+    ),
+    Mutant(
+        "roster altered, or of another root",
+        "core roster::tests::another_root_a_flipped_bit_or_an_old_roster_is_refused",
         "root's signature on rosters not checked",
-        (
-            Edit(
-                ROSTER,
-                "if !signed {\n            return Err(OpenError::NotAuthentic);",
-                "if false && !signed {\n            return Err(OpenError::NotAuthentic);",
-            ),
-        ),
+        (Edit(ROSTER, "if claimed.signer != root.thumbprint().short() || !claimed.is_signed_by(PROFILE, &domain, &root) {", "if false {"),),
     ),
     Mutant(
         "re-sealing to a third party",
@@ -551,6 +559,157 @@ MUTANTS = (
         "modes not looked at",
         (Edit(FILES, "if mode & 0o077 != 0 {", "if mode & 0o077 == 0o7777 {"),),
     ),
+    # Pairing.
+    Mutant(
+        "pairing: altered on the way",
+        "core pairing::attacks::anything_altered_is_refused_by_who_receives_it",
+        "proofs not checked",
+        (Edit(PAIR_SCHEDULE, ".verify_slice(proof).map_err(|_| PairingError::NotAuthentic)", ".verify_slice(proof).or(Ok(()))"),),
+    ),
+    Mutant(
+        "pairing: without the secret",
+        "core pairing::attacks::without_the_secret_nobody_answers_and_nobody_asks",
+        "proofs not checked",
+        (Edit(PAIR_SCHEDULE, ".verify_slice(proof).map_err(|_| PairingError::NotAuthentic)", ".verify_slice(proof).or(Ok(()))"),),
+    ),
+    Mutant(
+        "pairing: invite found later",
+        "core pairing::attacks::an_invite_found_later_opens_no_recording",
+        "exchange left out of the keys",
+        (Edit(PAIR_SCHEDULE, "&[secret.expose(), exported.expose()]", "&[secret.expose()]"),),
+    ),
+    Mutant(
+        "pairing: inviter with the secret and another root",
+        "core pairing::attacks::with_the_secret_but_another_root",
+        "first root not compared with the invite's domain",
+        (Edit(PAIR_JOINER, "if Domain::of(&greeting.first_root) != invite.domain {", "if false {"),),
+    ),
+    Mutant(
+        "pairing: inviter with the secret and another root",
+        "core pairing::attacks::with_the_secret_but_another_root",
+        "roster's root not compared with the invite's",
+        (Edit(PAIR_JOINER, "if !invite.is_root(roster.root()) {", "if false {"),),
+    ),
+    Mutant(
+        "pairing: inviter that lists another key",
+        "core pairing::attacks::with_the_secret_but_another_root",
+        "roster not asked for the joiner's key",
+        (Edit(PAIR_JOINER, "node.key == request.key && ", ""),),
+    ),
+    Mutant(
+        "pairing: key that the joiner does not hold",
+        "core pairing::attacks::a_request_without_its_key",
+        "request's signature not verified",
+        (Edit(PAIR_MESSAGE, "if !own || said_in", "if !own && said_in"),),
+    ),
+    Mutant(
+        "pairing: request of another conversation",
+        "core pairing::attacks::a_request_without_its_key",
+        "conversation not compared",
+        (Edit(PAIR_MESSAGE, "if !own || said_in != *conversation.as_bytes() {", "let _ = said_in; if !own {"),),
+    ),
+    Mutant(
+        "pairing: clock seven minutes off",
+        "core pairing::attacks::clocks_that_differ",
+        "clocks not compared",
+        (Edit(PAIR_JOINER, "match by > CLOCK_TOLERANCE {", "match by > u64::MAX - CLOCK_TOLERANCE {"),),
+    ),
+    Mutant(
+        "pairing: invite that is over",
+        "core pairing::attacks::an_invite_that_is_over_or_whose_name_is_taken",
+        "end not looked at",
+        (Edit(PAIR_INVITER, "if now >= invite.expires() {", "if now == u64::MAX {"),),
+    ),
+    Mutant(
+        "pairing: name of another node",
+        "core pairing::attacks::an_invite_that_is_over_or_whose_name_is_taken",
+        "listed names not looked at",
+        (Edit(PAIR_INVITER, "if roster.claims().nodes.iter().any(others) {", "if roster.claims().nodes.iter().any(others) && false {"),),
+    ),
+    Mutant(
+        "pairing: node outside of its pattern",
+        "core pairing::tests::what_the_invite_does_not_allow_is_not_listed",
+        "patterns not compared",
+        (Edit(PAIR_INVITER, "if let Some(wanted) = outside {", "if let Some(wanted) = outside.filter(|_| false) {"),),
+    ),
+    Mutant(
+        "pairing: used invite",
+        "core pairing::tests::an_invite_serves_one_machine",
+        "whoever comes is taken for the one who used it",
+        (Edit(PAIR_JOINING, "Ok(if by == key.as_bytes() {", "Ok(if by.len() == key.as_bytes().len() {"),),
+    ),
+    Mutant(
+        "pairing: used invite, after a crash",
+        "core pairing::tests::a_crash_between_spent_and_listed",
+        "whoever comes is taken for the one who used it",
+        (Edit(PAIR_JOINING, "Ok(if by == key.as_bytes() {", "Ok(if by.len() == key.as_bytes().len() {"),),
+    ),
+    Mutant(
+        "pairing: invite not spent",
+        "core pairing::tests::without_a_place_to_spend_it_an_invite_lists_nobody",
+        "a node listed without spending its invite",
+        (
+            Edit(
+                PAIR_OFFER,
+                "match self.home.spend_invite(&invite_id(&self.invite.secret), &node.key)? {",
+                "match self.home.spend_invite(&invite_id(&self.invite.secret), &node.key).unwrap_or(Spent::Now) {",
+            ),
+        ),
+    ),
+    Mutant(
+        "pairing: mistyped invite",
+        "core pairing::invite::tests::any_slip_of_the_pen_is_told",
+        "checksum not compared",
+        (Edit(PAIR_INVITE, "if *sum != checksum(claims) {", "if sum.is_empty() {"),),
+    ),
+    Mutant(
+        "pairing: many connections",
+        "core pairing::tests::more_connections_than_are_served_are_closed",
+        "connections not counted",
+        (Edit(PAIR_OFFER, "if active.load(Ordering::Acquire) >= MAX_CONNECTIONS {", "if active.load(Ordering::Acquire) == usize::MAX {"),),
+    ),
+    Mutant(
+        "home stolen, with a passphrase",
+        "core home::lock::tests::a_home_that_is_locked_from_the_start_never_shows_a_key",
+        "files written as they are",
+        (Edit(LOCK, "Ok(Zeroizing::new([MAGIC, &salt, &content, &tag].concat()))", "{ let _ = tag; Ok(Zeroizing::new(bytes.to_vec())) }"),),
+    ),
+    Mutant(
+        "home stolen, with a passphrase",
+        "core home::lock::tests::a_home_that_is_locked_from_the_start_never_shows_a_key",
+        "passphrase left out of the key",
+        (
+            Edit(
+                LOCK,
+                "argon2.hash_password_into(passphrase.as_bytes(), salt, key)",
+                "argon2.hash_password_into(passphrase.get(..0).unwrap_or_default().as_bytes(), salt, key)",
+            ),
+        ),
+    ),
+    Mutant(
+        "file of a home in another's place",
+        "core home::lock::tests::a_file_in_anothers_place_or_altered_does_not_open",
+        "name left out of the key",
+        (Edit(LOCK, "&[labels::HOME_FILE, name.as_bytes()]", "&[labels::HOME_FILE, name.get(..0).unwrap_or_default().as_bytes()]"),),
+    ),
+    Mutant(
+        "pairing: roster of a root that nobody named",
+        "spec_vectors each_case_gets_its_verdict",
+        "successor not compared with the root that was named",
+        (Edit(ROSTER, "(self.claims.next_root == Some(*Domain::of(&root).as_bytes())).then_some(root),", "Some(root),"),),
+    ),
+    Mutant(
+        "pairing: next root replaced by a thief",
+        "spec_vectors each_case_gets_its_verdict",
+        "next root not compared with the one that was named",
+        (
+            Edit(
+                ROSTER,
+                "return self.claims.next_root.is_none() || offered.claims.next_root == self.claims.next_root;",
+                "return true;",
+            ),
+        ),
+    ),
 )
 
 
@@ -621,8 +780,9 @@ def run(words: list[str]) -> int:
     """Runs the mutants that are asked for; the number of those nobody noticed."""
     tree = copy_tree()
     wanted = [mutant for mutant in MUTANTS if mutant.matches(words)]
-    tests = [word for target in ("attacks", "home", "memory") for word in ("--test", target)]
-    whole = cargo(tree, ["cargo", "test", "--quiet", "-p", "sealwire", "-p", "sealwire-tests", "--lib", *tests], None)
+    tests = [word for target in ("attacks", "home", "memory", "spec_vectors") for word in ("--test", target)]
+    packages = ["-p", "sealwire", "-p", "sealwire-tests", "--features", "sealwire/pairing"]
+    whole = cargo(tree, ["cargo", "test", "--quiet", *packages, "--lib", *tests], None)
     if whole.returncode:
         raise SystemExit(f"fails on the whole build:\n{whole.stdout}{whole.stderr}")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}

@@ -1,6 +1,9 @@
 //! The command line as people write it. What stands here is what `--help` says.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
@@ -21,6 +24,27 @@ A program that ends with a code of its own under `run` keeps it.";
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// The file whose first line is the passphrase of the home, if it has one
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+impl Command {
+    /// The home it uses, if it is one that can be locked.
+    pub(crate) fn home(&self) -> Option<&Path> {
+        match self {
+            Self::Run(run) => Some(run.home.as_deref().unwrap_or(Path::new(HOME))),
+            Self::Demo(_) => None,
+            Self::Show(show) => Some(show.home.as_deref().unwrap_or(Path::new(HOME))),
+            Self::Init(init) => Some(&init.home),
+            Self::Invite(invite) => Some(&invite.home),
+            Self::Join(join) => Some(&join.home),
+            Self::Members(members) => Some(&members.home),
+            Self::Revoke(revoke) => Some(&revoke.home),
+            Self::Rotate(rotate) => Some(&rotate.home),
+            Self::Doctor(doctor) => Some(&doctor.home),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,6 +120,9 @@ pub(crate) struct Init {
     /// The node's name, the part behind the `@` of its agents' addresses [default: local]
     #[arg(long, value_name = "NAME", visible_alias = "name")]
     pub(crate) node: Option<String>,
+    /// Encrypt the home's keys under a passphrase: that of --passphrase-file, or one that is asked for
+    #[arg(long)]
+    pub(crate) passphrase: bool,
     /// Print JSON for machines
     #[arg(long)]
     pub(crate) json: bool,
@@ -197,11 +224,11 @@ pub(crate) struct Revoke {
     pub(crate) json: bool,
 }
 
-/// Replace a key: an agent's, or the domain's root key by one that was named in advance.
+/// Replace a key: an agent's, the domain's root key by one that was named in advance, or the passphrase of the home.
 ///
 /// A node's own key is not replaced: revoke the node, remove its home and invite it again.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES, group(ArgGroup::new("key").required(true).args(["agent", "next_root", "root"])))]
+#[command(after_help = EXIT_CODES, group(ArgGroup::new("key").required(true).args(["agent", "next_root", "root", "passphrase"])))]
 pub(crate) struct Rotate {
     /// Make a new key for an agent of this home; where the root key is, the old one is revoked
     #[arg(long, value_name = "NAME")]
@@ -212,6 +239,12 @@ pub(crate) struct Rotate {
     /// Let the root whose key is in FILE, and which the roster names, take over
     #[arg(long, value_name = "FILE")]
     pub(crate) root: Option<PathBuf>,
+    /// Encrypt the home's keys under a passphrase, or under another one; stop what uses the home first
+    #[arg(long)]
+    pub(crate) passphrase: bool,
+    /// The file whose first line is the new passphrase; without it, it is asked for
+    #[arg(long, value_name = "FILE", requires = "passphrase")]
+    pub(crate) new_passphrase_file: Option<PathBuf>,
     /// The home
     #[arg(long, value_name = "PATH", default_value = HOME)]
     pub(crate) home: PathBuf,

@@ -67,6 +67,7 @@ pub(crate) fn doctor(doctor: &Doctor) -> Result<Report, Failure> {
             findings.push(Finding::well(format!("node `{}` is listed in roster version {}", known.node(), known.roster().version())));
             findings.push(roster(&known));
             findings.push(store(&home));
+            findings.push(lock(&home));
             findings.extend(agents(&home, &known));
             findings.extend(own_addresses(&known));
             findings.extend(others(&known));
@@ -131,9 +132,10 @@ fn clock(home: &Path) -> Finding {
     let newest = ["store.db", "roster.cbor", "node.pem"].iter().filter_map(|name| made(name)).max();
     let newest = newest.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_secs());
     match newest.checked_sub(now()) {
-        Some(ahead) if ahead > AHEAD => {
-            Finding::wrong(format!("the clock was set back: the home was written {} from now", said(ahead)), "set the clock, or run a time service")
-        }
+        Some(ahead) if ahead > AHEAD => Finding::wrong(
+            format!("the clock was set back: the home was written {} from now", said(ahead)),
+            "set the clock, or run a time service",
+        ),
         _ => Finding::well("the clock is not behind the home's files"),
     }
 }
@@ -150,7 +152,9 @@ fn roster(known: &Membership) -> Finding {
     match (known.holds_root(), left) {
         (true, _) => Finding::well("the roster is renewed here, where the root key is"),
         (false, 0) => Finding::wrong("the roster has ended", renew),
-        (false, left) if left < ENDS_SOON => Finding::note(format!("the roster ends in {}", said(left)), format!("if it does not change soon: {renew}")),
+        (false, left) if left < ENDS_SOON => {
+            Finding::note(format!("the roster ends in {}", said(left)), format!("if it does not change soon: {renew}"))
+        }
         (false, left) => Finding::well(format!("the roster ends in {}", said(left))),
     }
 }
@@ -161,6 +165,15 @@ fn store(home: &Home) -> Finding {
         Ok(_) => Finding::well("the store can be read"),
         Err(error) => Finding::wrong("the store cannot be used", error.to_string()),
     }
+}
+
+fn lock(home: &Home) -> Finding {
+    let what = if home.is_locked() {
+        "the home's keys are encrypted under a passphrase"
+    } else {
+        "the home has no passphrase; its files are private"
+    };
+    Finding::well(what)
 }
 
 fn agents(home: &Home, known: &Membership) -> Vec<Finding> {
@@ -190,15 +203,22 @@ fn own_addresses(known: &Membership) -> Vec<Finding> {
     }
     let local: Vec<_> = if_addrs::get_if_addrs().unwrap_or_default().iter().map(if_addrs::Interface::ip).collect();
     let finding = |address: &String| {
-        let Some(place) = host_and_port(address) else { return Finding::note(format!("`{address}` is not looked at"), "only tcp:// and tls:// are") };
+        let Some(place) = host_and_port(address) else {
+            return Finding::note(format!("`{address}` is not looked at"), "only tcp:// and tls:// are");
+        };
         match resolve(place) {
-            Err(error) => Finding::wrong(format!("this node's address `{address}` has no meaning here: {error}"), "correct it with `sealwire members --at`"),
+            Err(error) => Finding::wrong(
+                format!("this node's address `{address}` has no meaning here: {error}"),
+                "correct it with `sealwire members --at`",
+            ),
             Ok(places) if !places.iter().any(|place| local.contains(&place.ip())) => {
                 let remedy = "if no router passes it on to this machine, correct it where the root key is, with `sealwire members --at`";
                 Finding::note(format!("this node's address `{address}` is none of this machine"), remedy)
             }
             Ok(places) if connects(&places) => Finding::well(format!("something listens at this node's address `{address}`")),
-            Ok(_) => Finding::note(format!("nothing listens at this node's address `{address}`"), "start the node, if it should be running"),
+            Ok(_) => {
+                Finding::note(format!("nothing listens at this node's address `{address}`"), "start the node, if it should be running")
+            }
         }
     };
     node.addresses.iter().map(finding).collect()
@@ -208,7 +228,9 @@ fn own_addresses(known: &Membership) -> Vec<Finding> {
 fn others(known: &Membership) -> Vec<Finding> {
     let others = known.roster().claims().nodes.iter().filter(|node| node.name != known.node()).cloned();
     let looks: Vec<_> = others.map(|node| (node.name.clone(), thread::spawn(move || reach(&node)))).collect();
-    let found = looks.into_iter().map(|(name, look)| look.join().unwrap_or_else(|_| Finding::note(format!("`{name}` was not looked at"), "try again")));
+    let found = looks
+        .into_iter()
+        .map(|(name, look)| look.join().unwrap_or_else(|_| Finding::note(format!("`{name}` was not looked at"), "try again")));
     found.collect()
 }
 
@@ -224,7 +246,8 @@ fn reach(node: &RosterNode) -> Finding {
     if answers {
         Finding::well(format!("`{name}` answers at {shown}"))
     } else {
-        let remedy = "is it running, and does a firewall let that port through? `sealwire members --at` corrects the address, where the root key is";
+        let remedy =
+            "is it running, and does a firewall let that port through? `sealwire members --at` corrects the address, where the root key is";
         Finding::wrong(format!("`{name}` does not answer at {shown}"), remedy)
     }
 }
@@ -232,7 +255,10 @@ fn reach(node: &RosterNode) -> Finding {
 fn next_root(known: &Membership) -> Finding {
     match (known.roster().claims().next_root, known.holds_root()) {
         (Some(_), _) => Finding::well("the roster names the next root: a stolen root key can be replaced"),
-        (None, true) => Finding::note("no next root is named: should the root key be stolen, everything has to be paired anew", "sealwire rotate --next-root FILE"),
+        (None, true) => Finding::note(
+            "no next root is named: should the root key be stolen, everything has to be paired anew",
+            "sealwire rotate --next-root FILE",
+        ),
         (None, false) => Finding::well("the root key is elsewhere"),
     }
 }

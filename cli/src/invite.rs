@@ -49,7 +49,9 @@ fn home(invite: &Invite) -> Result<Home, Failure> {
         Some(name) if name != node => {
             return Err(Failure::refused(format!("`{place}` is a home of node `{node}`, not `{name}`; a node keeps its name")));
         }
-        _ if created == Created::Now => tell(&format!("made a home: {place} (node `{node}`); it holds the root key of a new domain: back it up")),
+        _ if created == Created::Now => {
+            tell(&format!("made a home: {place} (node `{node}`); it holds the root key of a new domain: back it up"))
+        }
         _ => {}
     }
     Ok(home)
@@ -58,7 +60,8 @@ fn home(invite: &Invite) -> Result<Home, Failure> {
 fn listen(asked: Option<&str>) -> Result<TcpListener, Failure> {
     if let Some(asked) = asked {
         let listener = TcpListener::bind(asked);
-        return listener.map_err(|error| Failure::not_started(format!("cannot wait at `{asked}`: {error}; name another place with --listen")));
+        return listener
+            .map_err(|error| Failure::not_started(format!("cannot wait at `{asked}`: {error}; name another place with --listen")));
     }
     // All addresses of both kinds, or of the old kind where there is no other; a port that is taken is none to wait for.
     let places = [("::", PAIRING_PORT), ("0.0.0.0", PAIRING_PORT), ("::", 0), ("0.0.0.0", 0)];
@@ -138,7 +141,8 @@ fn qr(text: &str, paint: Paint) -> Result<String, Failure> {
 
 fn done(admitted: &Admitted) -> String {
     let Admitted { node, roster, from, .. } = admitted;
-    let reached = if node.addresses.is_empty() { "no address yet: `sealwire members --at` sets it".into() } else { node.addresses.join(", ") };
+    let reached =
+        if node.addresses.is_empty() { "no address yet: `sealwire members --at` sets it".into() } else { node.addresses.join(", ") };
     format!("`{}` joined from {from}: listed in roster version {roster}, key {}, {reached}", node.name, node.key.thumbprint())
 }
 

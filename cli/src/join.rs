@@ -33,7 +33,9 @@ pub(crate) fn join(join: &Join) -> Result<Report, Failure> {
     let short = domain.get(..16).unwrap_or(&domain);
     let others = roster.claims().nodes.iter().filter(|other| other.name != node).map(|other| format!("`{}`", other.name));
     let others = others.collect::<Vec<_>>().join(", ");
-    Ok(Report::done(format!("joined as node `{node}`: {home} (domain {short}…, with {others}); `sealwire doctor` looks whether all is well")))
+    Ok(Report::done(format!(
+        "joined as node `{node}`: {home} (domain {short}…, with {others}); `sealwire doctor` looks whether all is well"
+    )))
 }
 
 /// The invite in an argument: the line itself, or where it is.
@@ -57,7 +59,9 @@ pub(crate) fn read_invite(file: &Path) -> Result<Invite, Failure> {
     }
     let named = file.display();
     let opened = File::open(file).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Failure::not_started(format!("there is no file `{named}`, and it is no invite; `-` reads one from standard input")),
+        io::ErrorKind::NotFound => {
+            Failure::not_started(format!("there is no file `{named}`, and it is no invite; `-` reads one from standard input"))
+        }
         _ => Failure::not_started(format!("cannot read `{named}`: {error}")),
     })?;
     read_from(BufReader::new(opened))

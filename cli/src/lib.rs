@@ -23,6 +23,7 @@ mod invite;
 mod join;
 mod members;
 mod paint;
+mod passphrase;
 mod python;
 mod revoke;
 mod rotate;
@@ -32,6 +33,7 @@ mod time;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
+use passphrase::Ask;
 
 /// Everything went as it should.
 pub const DONE: u8 = 0;
@@ -62,12 +64,18 @@ pub struct Call {
 
 /// Does what a command line says, the program's name first. Writes to standard output and standard error.
 pub fn command<A: Into<OsString> + Clone>(line: impl IntoIterator<Item = A>) -> Outcome {
-    let command = match Arguments::try_parse_from(line) {
-        Ok(arguments) => arguments.command,
+    let Arguments { command, passphrase_file: file } = match Arguments::try_parse_from(line) {
+        Ok(arguments) => arguments,
         Err(usage) => return Outcome::Exit(terminal::usage(&usage)),
     };
+    // Under `run`, the process may not be the one that uses the home: nobody is asked twice.
+    let ask = if matches!(command, Command::Run(_)) { Ask::Nobody } else { Ask::OnTerminal };
+    let unlocked = command.home().map_or(Ok(()), |home| passphrase::unlock(home, file.as_deref(), ask));
+    if let Err(failure) = unlocked {
+        return Outcome::Exit(terminal::finish(Err(failure), false));
+    }
     match command {
-        Command::Init(init) => Outcome::Exit(terminal::finish(init::init(&init), init.json)),
+        Command::Init(init) => Outcome::Exit(terminal::finish(init::init(&init, file.as_deref()), init.json)),
         Command::Invite(invite) => Outcome::Exit(terminal::finish(invite::invite(&invite), false)),
         Command::Join(join) => Outcome::Exit(terminal::finish(join::join(&join), join.json)),
         Command::Members(members) => Outcome::Exit(terminal::finish(members::members(&members), members.json)),

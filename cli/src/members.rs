@@ -61,9 +61,11 @@ fn json(home: &Home, known: &Membership) -> Result<String, Failure> {
         let key = node.key.thumbprint().to_string();
         json!({ "name": node.name, "key": key, "agents": node.hosts, "addresses": node.addresses, "clearances": node.clearances })
     });
-    let agents = home.agent_keys().map_err(Failure::refused)?.into_iter().map(|(name, key)| {
-        json!({ "name": name, "key": key.to_string(), "revoked": roster.is_revoked(&key) })
-    });
+    let agents = home
+        .agent_keys()
+        .map_err(Failure::refused)?
+        .into_iter()
+        .map(|(name, key)| json!({ "name": name, "key": key.to_string(), "revoked": roster.is_revoked(&key) }));
     let revoked = roster.claims().revoked.iter().map(ToString::to_string);
     Ok(json!({
         "node": known.node(),

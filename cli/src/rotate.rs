@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use sealwire::Home;
 use serde_json::json;
 
 use crate::{
     arguments::Rotate,
     failure::{Failure, membership},
+    passphrase,
     terminal::Report,
     time::now,
 };
@@ -16,8 +18,27 @@ pub(crate) fn rotate(rotate: &Rotate) -> Result<Report, Failure> {
         (Some(agent), ..) => rotate_agent(rotate, agent),
         (_, Some(file), _) => name_next_root(rotate, file),
         (.., Some(file)) => succeed_root(rotate, file),
+        _ if rotate.passphrase => set_passphrase(rotate),
         _ => Err(Failure::not_started("say what to rotate: --agent, --next-root or --root")),
     }
+}
+
+fn set_passphrase(rotate: &Rotate) -> Result<Report, Failure> {
+    let home = Home::at(&rotate.home).map_err(Failure::not_started)?;
+    let before = home.is_locked();
+    let passphrase = passphrase::new(rotate.new_passphrase_file.as_deref())?;
+    home.set_passphrase(&passphrase).map_err(Failure::refused)?;
+    if rotate.json {
+        return Ok(Report::done(json!({ "home": rotate.home.display().to_string(), "locked_before": before }).to_string()));
+    }
+    let home = rotate.home.display();
+    Ok(Report::done(if before {
+        format!("{home} has another passphrase; a copy that was made before still opens with the old one")
+    } else {
+        format!(
+            "{home} is locked with a passphrase; its keys may still be found in copies, and in what the disk keeps of files that were replaced"
+        )
+    }))
 }
 
 fn rotate_agent(rotate: &Rotate, agent: &str) -> Result<Report, Failure> {
@@ -31,7 +52,11 @@ fn rotate_agent(rotate: &Rotate, agent: &str) -> Result<Report, Failure> {
         let done = json!({ "agent": agent, "old_key": old.to_string(), "key": new.to_string(), "old_key_revoked": here });
         return Ok(Report::done(done.to_string()));
     }
-    let old = if here { format!("the old one, {old}, is revoked") } else { format!("where the root key is, `sealwire revoke {old}` ends the old one") };
+    let old = if here {
+        format!("the old one, {old}, is revoked")
+    } else {
+        format!("where the root key is, `sealwire revoke {old}` ends the old one")
+    };
     Ok(Report::done(format!("{agent}@{} has a new key, {new}; {old}. Restart what runs the agent", known.node())))
 }
 

@@ -65,7 +65,9 @@ mod tests {
     #[test]
     fn spans_have_a_unit() {
         assert_eq!(["90s", "10m", "2h"].map(span), [Ok(90), Ok(600), Ok(7200)]);
-        assert!(["", "10", "m", "0s", "-1m", "1d", "é", "99999999999999999999h", "9999999999999999999h"].iter().all(|text| span(text).is_err()));
+        assert!(
+            ["", "10", "m", "0s", "-1m", "1d", "é", "99999999999999999999h", "9999999999999999999h"].iter().all(|text| span(text).is_err())
+        );
     }
 
     #[test]

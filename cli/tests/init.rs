@@ -109,3 +109,31 @@ fn a_name_out_of_form_is_a_wrong_use() -> Outcome {
     assert!(!place.join(".sealwire").exists());
     Ok(())
 }
+
+#[test]
+fn a_home_may_have_a_passphrase() -> Outcome {
+    let place = Place::new()?;
+    let (old, new) = (place.write("old", b"correct horse battery staple\nnot this\n")?, place.write("new", b"another\n")?);
+    let (old, new) = (old.to_string_lossy(), new.to_string_lossy());
+    let made = place.run(&["init", "--passphrase", "--passphrase-file", &old])?;
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    let key = fs::read(place.join(".sealwire/root.pem"))?;
+    assert!(!String::from_utf8_lossy(&key).contains("PRIVATE KEY"));
+    let closed = place.run(&["members"])?;
+    assert_eq!(closed.code, Some(1));
+    assert!(closed.err.contains("is locked with a passphrase"), "{}", closed.err);
+    let wrong = place.run(&["members", "--passphrase-file", &new])?;
+    assert!(wrong.err.contains("the passphrase is not that of"), "{}", wrong.err);
+    assert_eq!(place.run(&["--passphrase-file", &old, "members"])?.code, Some(0));
+    let by_variable = place.command(&["doctor"]).env("SEALWIRE_PASSPHRASE", "correct horse battery staple").output()?;
+    assert_eq!(by_variable.status.code(), Some(0), "{}", String::from_utf8_lossy(&by_variable.stdout));
+    let changed = place.run(&["rotate", "--passphrase", "--new-passphrase-file", &new, "--passphrase-file", &old])?;
+    assert_eq!(changed.code, Some(0), "{}", changed.err);
+    assert_eq!(place.run(&["members", "--passphrase-file", &old])?.code, Some(1));
+    let by_file = place.command(&["members"]).env("SEALWIRE_PASSPHRASE_FILE", &*new).output()?;
+    assert_eq!(by_file.status.code(), Some(0));
+    let nobody = place.run(&["init", "--home", "other", "--passphrase"])?;
+    assert_eq!((nobody.code, place.join("other").exists()), (Some(2), false));
+    assert!(nobody.err.contains("no terminal"), "{}", nobody.err);
+    Ok(())
+}

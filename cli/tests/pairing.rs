@@ -86,7 +86,8 @@ fn two_commands_on_two_clean_machines() -> Outcome {
 fn the_line_may_come_from_a_file_or_folded_or_in_capitals() -> Outcome {
     let (one, two) = (Place::new()?, Place::new()?);
     let waiting = Waiting::new(&one, &["pi2"])?;
-    let folded: String = waiting.line.trim().to_uppercase().as_bytes().chunks(50).map(|part| format!("  {}\n", String::from_utf8_lossy(part))).collect();
+    let folded: String =
+        waiting.line.trim().to_uppercase().as_bytes().chunks(50).map(|part| format!("  {}\n", String::from_utf8_lossy(part))).collect();
     two.write("invite.txt", folded.as_bytes())?;
     let joined = two.run(&["join", "invite.txt", "--home", "h", "--json", "--at", "tcp://pi2.local:7451"])?;
     assert_eq!((joined.code, &json(&joined)?["node"]), (Some(0), &"pi2".into()), "{}", joined.err);
@@ -139,7 +140,11 @@ fn a_used_invite_is_named() -> Outcome {
     one.write("line", invited.out.as_bytes())?;
     // At the address in the line the command waits once more.
     let invite: Invite = invited.out.parse()?;
-    let again = one.command(&["invite", "--resume", "line", "--listen", &invite.addresses()[0]]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let again = one
+        .command(&["invite", "--resume", "line", "--listen", &invite.addresses()[0]])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
     let _again = Waiting { child: again, line: String::new() };
     let said = piped(&three, &["join", "-"], &invited.out)?;
     assert_eq!(said.code, Some(1));

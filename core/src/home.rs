@@ -8,6 +8,7 @@
 //!   node.pem          this node's key                       0600
 //!   agents/NAME.pem   each agent's key                      0600
 //!   roster.cbor       the roster in force                   missing until a home that joins has joined
+//!   lock.cbor         what a passphrase opens               where there is one: the secrets above are encrypted then
 //!   invites/          invites that are open or spent        where the root is
 //!   store.key         what receive keys are encrypted with  0600
 //!   store.db          receive keys and journal (SQLite)     0600
@@ -17,6 +18,8 @@ use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
 };
+
+use zeroize::Zeroizing;
 
 use crate::{
     domain::{Authority, Root},
@@ -32,6 +35,7 @@ mod files;
 #[cfg(feature = "pairing")]
 mod joining;
 mod life;
+mod lock;
 mod membership;
 mod reading;
 mod store;
@@ -73,15 +77,63 @@ impl Home {
     }
 
     fn init_with(path: &Path, node: &str, builder: &Builder) -> Result<(Self, Created), EndpointError> {
+        Self::init_as(path, node, builder, None)
+    }
+
+    fn init_as(path: &Path, node: &str, builder: &Builder, passphrase: Option<&str>) -> Result<(Self, Created), EndpointError> {
         let home = Self { path: path.to_path_buf() };
         if home.exists() {
             return Ok((home, Created::Before));
         }
         crate::address::check_name(node)?;
         let aside = Folder::aside(path)?;
-        write_home(aside.path(), node, builder)?;
+        if let Some(passphrase) = passphrase {
+            lock::set(aside.path(), passphrase)?;
+        }
+        let (made, aside_path) = (write_home(aside.path(), node, builder), aside.canonical_path());
+        made?;
         let created = if aside.put_in_place(path)? { Created::Now } else { Created::Before };
+        lock::moved(&aside_path, path);
         Ok((home, created))
+    }
+
+    /// As [`Home::init`], with the secrets of a new home encrypted under a passphrase from the start. One that is there is left as it is.
+    ///
+    /// # Errors
+    /// As [`Home::init`], and if the passphrase is empty.
+    pub fn init_locked(path: impl AsRef<Path>, node: &str, passphrase: &str) -> Result<(Self, Created), EndpointError> {
+        Self::init_as(path.as_ref(), node, &Endpoint::builder(), Some(passphrase))
+    }
+
+    /// Whether its secrets are encrypted under a passphrase.
+    pub fn is_locked(&self) -> bool {
+        lock::is_locked(&self.path)
+    }
+
+    /// Opens the home's lock for the rest of this process. Without it, `SEALWIRE_PASSPHRASE`, or the file that `SEALWIRE_PASSPHRASE_FILE` names, is
+    /// tried when a secret is read.
+    ///
+    /// # Errors
+    /// If the passphrase is not the home's.
+    pub fn unlock(&self, passphrase: &str) -> Result<(), StoreFailed> {
+        lock::unlock(&self.path, passphrase)
+    }
+
+    /// Encrypts the home's secrets under a passphrase; one that is unlocked gets another passphrase. Nothing else may use the home while it gets its
+    /// first one. What a disk keeps of files that were replaced is out of reach: a passphrase is best set when the home is made.
+    ///
+    /// # Errors
+    /// If the passphrase is empty, the home is locked, or it cannot be written.
+    pub fn set_passphrase(&self, passphrase: &str) -> Result<(), StoreFailed> {
+        lock::set(&self.path, passphrase)
+    }
+
+    /// The passphrase in a file: its first line.
+    ///
+    /// # Errors
+    /// If it cannot be read, or that line is empty.
+    pub fn read_passphrase(file: impl AsRef<Path>) -> Result<Zeroizing<String>, StoreFailed> {
+        lock::read_passphrase(file.as_ref())
     }
 
     /// An existing home.
@@ -123,7 +175,10 @@ impl Home {
         let name = listed.map(|node| node.name.clone());
         let name = name.ok_or_else(|| {
             let roster = self.path.join(ROSTER);
-            StoreFailed(format!("`{}` does not list the key in `{NODE}`: the node was revoked, or the files are of two homes", roster.display()))
+            StoreFailed(format!(
+                "`{}` does not list the key in `{NODE}`: the node was revoked, or the files are of two homes",
+                roster.display()
+            ))
         })?;
         Ok((NodeKey { name, key }, authority, roster))
     }

@@ -34,6 +34,9 @@ pub(crate) const STORE_RECEIVE_KEY: &[u8] = b"sealwire/1 store receive key";
 #[cfg(all(feature = "home", feature = "node"))]
 pub(crate) const STORE_MESSAGE: &[u8] = b"sealwire/1 store message";
 
+/// A home with a passphrase: what one of its files is encrypted with.
+#[cfg(feature = "home")]
+pub(crate) const HOME_FILE: &[u8] = b"sealwire/1 home file";
 /// Pairing: start of the transcript, HPKE's info and exporter context.
 #[cfg(feature = "pairing")]
 pub(crate) const PAIR: &[u8] = b"sealwire/1 pair";

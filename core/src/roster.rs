@@ -385,7 +385,11 @@ pub(crate) fn read_words(reader: &mut Reader<'_>, limit: usize, length: usize) -
     (0..count)
         .map(|_| {
             let word = reader.text("expected a word")?;
-            if is_word(word, length) { Ok(word.to_owned()) } else { Err(reader.expected("a word is a few printable ASCII characters without spaces")) }
+            if is_word(word, length) {
+                Ok(word.to_owned())
+            } else {
+                Err(reader.expected("a word is a few printable ASCII characters without spaces"))
+            }
         })
         .collect()
 }
@@ -408,7 +412,11 @@ mod tests {
     #[test]
     fn what_the_root_signed_is_read_back() -> Result<(), Box<dyn std::error::Error>> {
         let root = Root::generate()?;
-        let claims = RosterClaims { nodes: vec![listed("pi2")?, listed("pi1")?], revoked: vec![Thumbprint::from_bytes([9; 32])], next_root: Some([7; 32]) };
+        let claims = RosterClaims {
+            nodes: vec![listed("pi2")?, listed("pi1")?],
+            revoked: vec![Thumbprint::from_bytes([9; 32])],
+            next_root: Some([7; 32]),
+        };
         let signed = root.sign_roster(None, claims, 1000);
         let read = Roster::verify(signed.as_bytes(), root.verifying_key(), 1000)?;
         assert_eq!(read.claims(), signed.claims());

@@ -57,7 +57,7 @@ pub(crate) struct ContentKey(Secret<32>);
 
 impl ContentKey {
     /// A key that was derived for one content.
-    #[cfg(feature = "pairing")]
+    #[cfg(feature = "home")]
     pub(crate) fn new(key: Secret<32>) -> Self {
         Self(key)
     }

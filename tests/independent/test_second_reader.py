@@ -79,7 +79,8 @@ def test_refused(case: Case) -> None:
 ROSTERS = [
     case
     for case in CASES
-    if case.text("structure") == "roster" and case.text("expect") in {"accepted", "not-authentic", "roster-conflict", "expired", "from-future"}
+    if case.text("structure") == "roster"
+    and case.text("expect") in {"accepted", "not-authentic", "roster-conflict", "expired", "from-future"}
 ]
 
 

@@ -154,7 +154,17 @@ impl RosterClaims {
         let nodes = ["pi1", "pi2"].map(|name| node(name, &public(&signing_key(name)), &["*"]));
         let (issued, expires) = (ROSTERED, ROSTERED + 30 * DAY);
         let previous = drawn::<32>("the roster before").to_vec();
-        Self { version: VERSION, previous, issued, expires, nodes: nodes.to_vec(), revoked: Vec::new(), next_root: None, root: None, more: Vec::new() }
+        Self {
+            version: VERSION,
+            previous,
+            issued,
+            expires,
+            nodes: nodes.to_vec(),
+            revoked: Vec::new(),
+            next_root: None,
+            root: None,
+            more: Vec::new(),
+        }
     }
 
     fn entries(&self) -> Entries {

@@ -42,7 +42,14 @@ impl Place {
     /// The command, to be run in this folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealwire"));
-        command.current_dir(&self.0).args(arguments).env_remove("VIRTUAL_ENV").env_remove("PYTHONPATH").env_remove("NO_COLOR");
+        command
+            .current_dir(&self.0)
+            .args(arguments)
+            .env_remove("VIRTUAL_ENV")
+            .env_remove("PYTHONPATH")
+            .env_remove("NO_COLOR")
+            .env_remove("SEALWIRE_PASSPHRASE")
+            .env_remove("SEALWIRE_PASSPHRASE_FILE");
         command
     }
 

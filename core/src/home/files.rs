@@ -9,6 +9,7 @@ use std::{
 
 use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding};
 
+use super::lock;
 use crate::{
     error::StoreFailed,
     key::{SigningKey, VerifyingKey},
@@ -46,6 +47,10 @@ impl Folder {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn canonical_path(&self) -> PathBuf {
+        self.path.canonicalize().unwrap_or_else(|_| self.path.clone())
     }
 
     /// Renames it to `target`. `false` if another process was faster.
@@ -132,12 +137,17 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), StoreFailed> {
 }
 
 pub(super) fn write_key(path: &Path, key: &SigningKey) -> Result<(), StoreFailed> {
+    write_new(path, &lock::seal(path, encode_key(path, key)?.as_bytes())?)
+}
+
+/// Writes a key that is meant to leave this machine: in clear, also if its folder is a locked home.
+pub(super) fn write_key_in_clear(path: &Path, key: &SigningKey) -> Result<(), StoreFailed> {
     write_new(path, encode_key(path, key)?.as_bytes())
 }
 
 /// Puts another key in a key's place.
 pub(super) fn replace_key(path: &Path, key: &SigningKey) -> Result<(), StoreFailed> {
-    replace(path, encode_key(path, key)?.as_bytes())
+    replace(path, &lock::seal(path, encode_key(path, key)?.as_bytes())?)
 }
 
 fn encode_key(path: &Path, key: &SigningKey) -> Result<zeroize::Zeroizing<String>, StoreFailed> {
@@ -154,7 +164,10 @@ pub(super) fn write_public_key(path: &Path, key: &VerifyingKey) -> Result<(), St
 
 pub(super) fn read_public_key(path: &Path) -> Result<VerifyingKey, StoreFailed> {
     let damaged = || {
-        StoreFailed(format!("`{}` is not an Ed25519 public key in PEM; restore it from a backup or join again in a new home", path.display()))
+        StoreFailed(format!(
+            "`{}` is not an Ed25519 public key in PEM; restore it from a backup or join again in a new home",
+            path.display()
+        ))
     };
     let size = fs::metadata(path).map_err(|error| fail("read", path, &error))?.len();
     if size > MAX_KEY_FILE {
@@ -174,25 +187,27 @@ pub(super) fn read_key(path: &Path) -> Result<SigningKey, StoreFailed> {
     if size > MAX_KEY_FILE {
         return Err(damaged());
     }
-    let pem = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(|error| fail("read", path, &error))?);
-    let key = ed25519_dalek::SigningKey::from_pkcs8_pem(&pem).map_err(|_| damaged())?;
+    let bytes = zeroize::Zeroizing::new(fs::read(path).map_err(|error| fail("read", path, &error))?);
+    let bytes = lock::unseal(path, bytes)?;
+    let pem = core::str::from_utf8(&bytes).map_err(|_| damaged())?;
+    let key = ed25519_dalek::SigningKey::from_pkcs8_pem(pem).map_err(|_| damaged())?;
     Ok(SigningKey::from_dalek(key))
 }
 
 /// Writes a secret that is no signing key, as its bytes.
 pub(super) fn write_secret(path: &Path, secret: &Secret<32>) -> Result<(), StoreFailed> {
-    write_new(path, secret.expose())
+    write_new(path, &lock::seal(path, secret.expose())?)
 }
 
 /// Reads it, straight to where it stays.
 pub(super) fn read_secret(path: &Path) -> Result<Secret<32>, StoreFailed> {
     check_private(path)?;
-    let mut file = File::open(path).map_err(|error| fail("read", path, &error))?;
-    let size = file.metadata().map_err(|error| fail("read", path, &error))?.len();
-    if size != 32 {
-        return Err(StoreFailed(format!("`{}` is not a key of 32 bytes; restore it from a backup or make a new home", path.display())));
-    }
-    Secret::try_init_with(|secret| file.read_exact(secret)).map_err(|error| fail("read", path, &error))
+    let file = File::open(path).map_err(|error| fail("read", path, &error))?;
+    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(MAX_KEY_FILE as usize));
+    file.take(MAX_KEY_FILE).read_to_end(&mut bytes).map_err(|error| fail("read", path, &error))?;
+    let bytes = lock::unseal(path, bytes)?;
+    Secret::try_init_with(|secret| bytes.as_slice().try_into().map(|bytes: &[u8; 32]| secret.copy_from_slice(bytes)))
+        .map_err(|_| StoreFailed(format!("`{}` is not a key of 32 bytes; restore it from a backup or make a new home", path.display())))
 }
 
 /// That nobody but the owner can read `path`.

@@ -71,7 +71,10 @@ impl Joining {
 }
 
 fn conflict(home: &Path, error: &OpenError) -> StoreFailed {
-    StoreFailed(format!("the roster that came is not one after that in `{}`: {error}; was the inviter's home restored from a backup?", home.display()))
+    StoreFailed(format!(
+        "the roster that came is not one after that in `{}`: {error}; was the inviter's home restored from a backup?",
+        home.display()
+    ))
 }
 
 /// What a home remembers of an invite it made; not its secret.
@@ -108,13 +111,16 @@ impl Home {
         // The node may have been revoked: that is for the inviter to say.
         let (_, roster) = self.read_roster()?;
         if roster.domain() != *domain {
-            return Err(StoreFailed(format!("`{home}` has joined another domain; join from another place with --home, or move that folder away first")));
+            return Err(StoreFailed(format!(
+                "`{home}` has joined another domain; join from another place with --home, or move that folder away first"
+            )));
         }
         let key = files::read_key(&self.path.join(NODE))?;
         match roster.claims().nodes.iter().find(|node| node.key == *key.verifying_key()) {
-            Some(node) if node.name != name => {
-                Err(StoreFailed(format!("`{home}` is the home of node `{}`, and the invite is for `{name}`; a node keeps its name", node.name)))
-            }
+            Some(node) if node.name != name => Err(StoreFailed(format!(
+                "`{home}` is the home of node `{}`, and the invite is for `{name}`; a node keeps its name",
+                node.name
+            ))),
             _ => Ok(()),
         }
     }

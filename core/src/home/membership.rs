@@ -7,6 +7,8 @@ use std::{
 };
 
 use super::{AGENTS, FIRST_ROOT, Home, ROOT, ROSTER, files};
+#[cfg(feature = "pairing")]
+use crate::roster::RosterNode;
 use crate::{
     address::Address,
     domain::{Authority, Domain, Root},
@@ -17,8 +19,6 @@ use crate::{
     limits::MAX_NODE_ADDRESSES,
     roster::{Roster, RosterClaims, check_node_address},
 };
-#[cfg(feature = "pairing")]
-use crate::roster::RosterNode;
 
 /// Held while a process changes the roster, so that two changes at once become two versions and not two rosters of one version.
 const LOCK: &str = "roster.lock";
@@ -178,7 +178,11 @@ impl Membership {
     pub fn revoke_key(&mut self, key: Thumbprint, now: u64) -> Result<(), EndpointError> {
         self.check_root()?;
         if key == self.key.thumbprint() {
-            return Err(StoreFailed(format!("that is the key of `{}`, this node, which holds the root key; it cannot revoke itself", self.node)).into());
+            return Err(StoreFailed(format!(
+                "that is the key of `{}`, this node, which holds the root key; it cannot revoke itself",
+                self.node
+            ))
+            .into());
         }
         self.change(now, |claims| {
             claims.nodes.retain(|listed| listed.key.thumbprint() != key);
@@ -194,11 +198,14 @@ impl Membership {
     /// If one is named already, the file cannot be written, or the root key is not here.
     pub fn name_next_root(&mut self, file: &Path, now: u64) -> Result<(), EndpointError> {
         if self.roster.claims().next_root.is_some() {
-            return Err(StoreFailed("the roster names the next root already, and that cannot be changed: use the key that was made then".into()).into());
+            return Err(StoreFailed(
+                "the roster names the next root already, and that cannot be changed: use the key that was made then".into(),
+            )
+            .into());
         }
         self.check_root()?;
         let next = Root::generate()?;
-        files::write_key(file, next.signing_key())?;
+        files::write_key_in_clear(file, next.signing_key())?;
         self.change(now, |claims| {
             claims.next_root = Some(*next.domain().as_bytes());
             Ok(())
@@ -218,7 +225,10 @@ impl Membership {
         if self.roster.root() != next.verifying_key() {
             if self.roster.claims().next_root != Some(*next.domain().as_bytes()) {
                 let file = file.display();
-                return Err(StoreFailed(format!("`{file}` is not the root that the roster names as the next; `sealwire rotate --next-root` names one")).into());
+                return Err(StoreFailed(format!(
+                    "`{file}` is not the root that the roster names as the next; `sealwire rotate --next-root` names one"
+                ))
+                .into());
             }
             let path = self.home.path.join(FIRST_ROOT);
             if !path.exists() {
@@ -286,7 +296,11 @@ impl Membership {
 
 impl fmt::Debug for Membership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Membership").field("node", &self.node).field("domain", &self.domain()).field("holds_root", &self.holds_root).finish()
+        f.debug_struct("Membership")
+            .field("node", &self.node)
+            .field("domain", &self.domain())
+            .field("holds_root", &self.holds_root)
+            .finish()
     }
 }
 

@@ -47,6 +47,10 @@ struct World {
     node: NodeKey,
 }
 
+fn node(name: &str, seed: u64) -> Result<NodeKey, EntropyFailed> {
+    Ok(NodeKey { name: name.into(), key: crate::key::SigningKey::generate(&drawn(seed))? })
+}
+
 /// How far a conversation came.
 #[derive(Debug, PartialEq, Eq)]
 enum Came {
@@ -58,10 +62,10 @@ enum Came {
 impl World {
     fn new() -> Result<Self, PairingError> {
         let root = Root::generate_from(&drawn(1))?;
-        let own = NodeKey::generate("pi1")?;
+        let own = node("pi1", 3)?;
         let roster = root.sign_roster(None, RosterClaims { nodes: vec![own.listed()?], ..RosterClaims::default() }, NOW);
         let invite = Invite::new(&roster, "pi2", vec!["10.0.0.1:7452".into()], NOW + 600, &drawn(2))?;
-        Ok(Self { root, roster, invite, node: NodeKey::generate("pi2")? })
+        Ok(Self { root, roster, invite, node: node("pi2", 4)? })
     }
 
     fn listing(&self, node: RosterNode) -> Roster {
@@ -115,6 +119,32 @@ fn undisturbed_it_comes_through() -> Outcome {
     let (came, said) = World::new()?.converse(10, |_, message| message);
     assert_eq!(came, Came::Through);
     assert!(said.iter().all(|message| message.len() <= MAX_MESSAGE));
+    Ok(())
+}
+
+/// A conversation as it stands in `tests/vectors/pairing`, where other implementations read it. With `SEALWIRE_WRITE_VECTORS` set, it is written.
+#[test]
+fn the_conversation_of_the_vectors() -> Outcome {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let world = World::new()?;
+    let (_, said) = world.converse(10, |_, message| message);
+    let one_time = crate::entropy::random::<32>(&drawn(10))?;
+    let mut lines = vec![
+        "what: a node joins; each message as it is sent, without its length".to_owned(),
+        format!("now: {NOW}"),
+        format!("invite: {}", *world.invite.to_text()),
+        format!("root: {}", hex(world.root.verifying_key().as_bytes())),
+        format!("node-key: {}", hex(world.node.key.verifying_key().as_bytes())),
+        format!("one-time-seed: {}", hex(&one_time)),
+    ];
+    lines.extend(said.iter().map(|message| format!("message: {}", hex(message))));
+    let text = lines.join("\n") + "\n";
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/pairing/conversation.txt");
+    if std::env::var_os("SEALWIRE_WRITE_VECTORS").is_some() {
+        std::fs::create_dir_all(path.parent().ok_or("no folder")?)?;
+        std::fs::write(&path, &text)?;
+    }
+    assert_eq!(std::fs::read_to_string(&path)?, text);
     Ok(())
 }
 

@@ -112,11 +112,17 @@ impl FromStr for Invite {
 
     /// Reads the line. Capitals do not matter, nor does white space in it: chats break long lines.
     fn from_str(text: &str) -> Result<Self, PairingError> {
-        let text = Zeroizing::new(text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).take(MAX_TEXT + 1).collect::<String>());
+        let text = Zeroizing::new(
+            text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).take(MAX_TEXT + 1).collect::<String>(),
+        );
         let Some(rest) = text.strip_prefix(PREFIX) else {
             let version = text.strip_prefix(ANY_VERSION).and_then(|rest| rest.split_once('-')).map(|(version, _)| version);
             let later = version.is_some_and(|version| version.parse::<u32>().is_ok_and(|version| version > 1));
-            return Err(if later { PairingError::LaterVersion } else { PairingError::Mistyped("an invite begins with `sealwire-invite-1-`") });
+            return Err(if later {
+                PairingError::LaterVersion
+            } else {
+                PairingError::Mistyped("an invite begins with `sealwire-invite-1-`")
+            });
         };
         if text.len() > MAX_TEXT {
             return Err(PairingError::Mistyped("it is too long"));
@@ -133,7 +139,11 @@ impl FromStr for Invite {
 
 impl fmt::Debug for Invite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Invite").field("domain", &self.domain).field("node", &self.node).field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("Invite")
+            .field("domain", &self.domain)
+            .field("node", &self.node)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
     }
 }
 
@@ -220,7 +230,8 @@ mod tests {
         let invite = invite()?;
         let text = invite.to_text();
         assert!(text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-'), "{}", *text);
-        let folded: String = text.as_bytes().chunks(40).map(|line| format!("  {}\r\n", String::from_utf8_lossy(line).to_uppercase())).collect();
+        let folded: String =
+            text.as_bytes().chunks(40).map(|line| format!("  {}\r\n", String::from_utf8_lossy(line).to_uppercase())).collect();
         for text in [&*text, &folded] {
             let read: Invite = text.parse()?;
             assert!(read.secret.is_same(&invite.secret));

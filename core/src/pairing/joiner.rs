@@ -66,7 +66,13 @@ impl<'i> Welcomed<'i> {
     ///
     /// # Errors
     /// If a pattern or an address is not of its form.
-    pub fn request(self, node: &NodeKey, hosts: Vec<String>, addresses: Vec<String>, now: u64) -> Result<(Asking<'i>, Vec<u8>), PairingError> {
+    pub fn request(
+        self,
+        node: &NodeKey,
+        hosts: Vec<String>,
+        addresses: Vec<String>,
+        now: u64,
+    ) -> Result<(Asking<'i>, Vec<u8>), PairingError> {
         let Self { invite, schedule, first_root, said } = self;
         let request = Request { node: invite.node().into(), key: *node.key.verifying_key(), hosts, addresses };
         request.check().map_err(|what| crate::address::InvalidName { what })?;

@@ -6,7 +6,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, Sender},
     },
     thread,
     time::Duration,
@@ -136,7 +136,7 @@ impl Offer {
             self.accept(&tell, &active);
             while let Some((from, event)) = next(&told) {
                 match event {
-                    Event::Kept(admitted) => return Ok(admitted),
+                    Event::Kept(admitted) => return Ok(*admitted),
                     Event::Listed(node) => listed = Some(node),
                     Event::Failed(error) => {
                         failed += u32::from(is_without_secret(&error));
@@ -179,7 +179,7 @@ impl Offer {
         let (desk, tell, place) = (Arc::clone(&self.desk), tell.clone(), Place::take(active));
         let served = thread::Builder::new().spawn(move || {
             let listed = |node: &str| drop(tell.send((from, Event::Listed(node.into()))));
-            let event = desk.serve(stream, from, listed).map_or_else(Event::Failed, Event::Kept);
+            let event = desk.serve(stream, from, listed).map_or_else(Event::Failed, |admitted| Event::Kept(Box::new(admitted)));
             // Told before the place is free: who sees no connection has heard of all of them.
             let _nobody_waits = tell.send((from, event));
             drop(place);
@@ -192,15 +192,12 @@ impl Offer {
 /// What the connections tell.
 enum Event {
     Listed(String),
-    Kept(Admitted),
+    Kept(Box<Admitted>),
     Failed(PairingError),
 }
 
 fn next(told: &Receiver<(SocketAddr, Event)>) -> Option<(SocketAddr, Event)> {
-    match told.recv_timeout(POLL) {
-        Ok(event) => Some(event),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    told.recv_timeout(POLL).ok()
 }
 
 /// One of the connections that are served at once.
@@ -229,7 +226,10 @@ fn root_membership(home: &Home) -> Result<Membership, PairingError> {
         return Ok(membership);
     }
     let home = home.path().display();
-    Err(StoreFailed(format!("`{home}` does not hold the root key of its domain: invite in the home that does, where `sealwire init` made it")).into())
+    Err(StoreFailed(format!(
+        "`{home}` does not hold the root key of its domain: invite in the home that does, where `sealwire init` made it"
+    ))
+    .into())
 }
 
 /// Serves joiners, one home's invite.

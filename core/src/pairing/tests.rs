@@ -18,6 +18,9 @@ use crate::{
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
+/// What the joiner has to say, and the inviter.
+type Both<J> = (Result<J, PairingError>, Result<Admitted, PairingError>);
+
 /// A folder of its own for each test, gone at its end.
 pub(super) struct Place(PathBuf);
 
@@ -60,7 +63,7 @@ fn read(offer: &Offer) -> Result<Invite, PairingError> {
 }
 
 /// Joins with `ask` while the offer waits in a thread; what both sides have to say.
-fn pair(offer: Offer, path: &Path, ask: &Join) -> Result<(Result<Joined, PairingError>, Result<Admitted, PairingError>), PairingError> {
+fn pair(offer: Offer, path: &Path, ask: &Join) -> Result<Both<Joined>, PairingError> {
     let invite = read(&offer)?;
     let waiting = thread::spawn(move || offer.wait_until(|_| true));
     let joined = join(&invite, path, ask);
@@ -141,7 +144,7 @@ fn an_invite_serves_one_machine() -> Outcome {
 }
 
 /// As [`pair`], for an offer that waits elsewhere than its invite says.
-fn pair_at(offer: Offer, path: &Path) -> Result<(Result<Membership, PairingError>, Result<Admitted, PairingError>), Box<dyn std::error::Error>> {
+fn pair_at(offer: Offer, path: &Path) -> Result<Both<Membership>, Box<dyn std::error::Error>> {
     let (invite, address) = (read(&offer)?, offer.local_addr()?);
     let waiting = thread::spawn(move || offer.wait_until(|_| true));
     let joining = Joining::at(path, &invite.domain(), invite.node())?;
@@ -332,7 +335,10 @@ fn more_connections_than_are_served_are_closed() -> Outcome {
 fn every_error_reads_as_a_sentence() {
     let by = 432;
     let clock = PairingError::ClockBehind { by }.to_string();
-    assert_eq!(clock, "the joining machine's clock is 7 min 12 s behind the inviter's; they may differ by 2 min: set the wrong one, then try again");
+    assert_eq!(
+        clock,
+        "the joining machine's clock is 7 min 12 s behind the inviter's; they may differ by 2 min: set the wrong one, then try again"
+    );
     let errors = [
         PairingError::Mistyped("its checksum is wrong"),
         PairingError::LaterVersion,

@@ -96,7 +96,9 @@ impl Maker<'_> {
         });
         let roster = self.world.roster_with(|claims| claims.nodes[0] = at(&[]));
         self.add("no-address", "accepted", "a node without an address", &roster);
-        let most = self.world.roster_with(|claims| claims.nodes[0] = at(&[&long[..128], "tls://[fd00::3]:7451", "unix:///run/s", "nats://b:4222"]));
+        let most = self
+            .world
+            .roster_with(|claims| claims.nodes[0] = at(&[&long[..128], "tls://[fd00::3]:7451", "unix:///run/s", "nats://b:4222"]));
         self.add("four-addresses", "accepted", "four addresses, one of 128 characters", &most);
     }
 
@@ -166,15 +168,51 @@ impl Maker<'_> {
         let (yes, forged, conflict) = ("accepted", "not-authentic", "roster-conflict");
         let offered = [
             ("successor", yes, "signed by the root that was named", &named, succeeded.clone()),
-            ("successor-names-the-next", yes, "signed by the root that was named, which names another", &named, after(&named, 8, Some(&second), Some(&third), &second)),
+            (
+                "successor-names-the-next",
+                yes,
+                "signed by the root that was named, which names another",
+                &named,
+                after(&named, 8, Some(&second), Some(&third), &second),
+            ),
             ("successor-goes-on", yes, "the successor's next roster", &succeeded, after(&succeeded, 9, Some(&second), None, &second)),
             ("successor-not-named", forged, "signed by a root that nobody named", &plain, after(&plain, 8, Some(&second), None, &second)),
-            ("successor-other-than-named", forged, "signed by another root than was named", &named, after(&named, 8, Some(&third), None, &third)),
-            ("successor-unsigned", forged, "the root that was named is in it, but the old one signed", &named, after(&named, 8, Some(&second), None, first)),
-            ("successor-not-in-it", forged, "signed by the root that was named, without saying so", &named, after(&named, 8, None, None, &second)),
+            (
+                "successor-other-than-named",
+                forged,
+                "signed by another root than was named",
+                &named,
+                after(&named, 8, Some(&third), None, &third),
+            ),
+            (
+                "successor-unsigned",
+                forged,
+                "the root that was named is in it, but the old one signed",
+                &named,
+                after(&named, 8, Some(&second), None, first),
+            ),
+            (
+                "successor-not-in-it",
+                forged,
+                "signed by the root that was named, without saying so",
+                &named,
+                after(&named, 8, None, None, &second),
+            ),
             ("succeeded-root", forged, "signed by a root that has been succeeded", &succeeded, after(&succeeded, 9, None, None, first)),
-            ("successor-older", conflict, "signed by the root that was named, of a version that was", &named, after(&named, 6, Some(&second), None, &second)),
-            ("next-root-changed", conflict, "the root names another next root than before", &named, after(&named, 8, None, Some(&third), first)),
+            (
+                "successor-older",
+                conflict,
+                "signed by the root that was named, of a version that was",
+                &named,
+                after(&named, 6, Some(&second), None, &second),
+            ),
+            (
+                "next-root-changed",
+                conflict,
+                "the root names another next root than before",
+                &named,
+                after(&named, 8, None, Some(&third), first),
+            ),
             ("next-root-dropped", conflict, "the root names no next root any more", &named, after(&named, 8, None, None, first)),
             ("next-root-kept", yes, "the root names the same next root", &named, after(&named, 8, None, Some(&second), first)),
         ];
