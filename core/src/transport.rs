@@ -10,12 +10,16 @@ use crate::address::Address;
 pub mod conformance;
 mod location;
 mod memory;
+#[cfg(feature = "nats")]
+pub mod nats;
 mod parcel;
 #[cfg(feature = "stream")]
 pub mod stream;
 
 pub use location::{DEFAULT_PORT, InvalidLocation, Location};
 pub use memory::{Memory, MemoryDelivery};
+#[cfg(feature = "nats")]
+pub use nats::{JetStream, Nats};
 pub use parcel::Parcel;
 #[cfg(feature = "stream")]
 pub use stream::Streams;

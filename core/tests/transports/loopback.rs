@@ -16,6 +16,8 @@ use tokio::{
     sync::watch,
 };
 
+use crate::folder::Folder;
+
 /// A scheme, and what each side is given for it.
 pub struct Loopback {
     pub scheme: &'static str,
@@ -37,25 +39,6 @@ pub struct Wired {
 pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
-
-/// A folder that goes with the test.
-pub struct Folder(pub std::path::PathBuf);
-
-impl Folder {
-    pub fn new() -> io::Result<Self> {
-        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("sealwire-transports-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 impl Fixture for Loopback {
     type Ends = Wired;

@@ -3,7 +3,13 @@
 #![allow(missing_docs, unreachable_pub)]
 #![cfg(feature = "conformance")]
 
-#[cfg(feature = "stream")]
+#[cfg(any(feature = "nats", feature = "tls"))]
+mod authority;
+#[cfg(any(feature = "nats", feature = "stream"))]
+mod folder;
+#[cfg(feature = "tcp")]
 mod loopback;
-#[cfg(feature = "stream")]
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(feature = "tcp")]
 mod streams;
