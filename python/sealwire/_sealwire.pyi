@@ -88,6 +88,7 @@ class Node:
         came_from: _Ref | None = None,
         on_sent: Callable[[_Ref], object] | None = None,
         on_part: Callable[[bytes | None], object] | None = None,
+        given_up: Callable[[], bool] | None = None,
     ) -> Message: ...
     def send(
         self,

@@ -114,7 +114,7 @@ class TransportError(SealwireError):
     """The transport did not take an envelope, or did not bring one."""
 
 
-class Unreachable(SealwireError):
+class Unreachable(SealwireError, TimeoutError):
     """No reply came in time: the other node does not run, cannot be reached, or is not done yet."""
 
 

@@ -130,9 +130,10 @@ impl Node {
     }
 
     /// Asks, waits for the reply, and returns it. `timeout` is in seconds. `on_sent` gets `(signer, id)` of the request once it was taken
-    /// over; `on_part` the parts of the reply that come ahead of it, and `None` when the other side begins anew.
+    /// over; `on_part` the parts of the reply that come ahead of it, and `None` when the other side begins anew. Once `given_up` returns
+    /// `True`, the request is taken back.
     #[pyo3(signature = (sender, reader, body, *, kind, timeout, thread = None, labels = Vec::new(), content_type = None, answers = None,
-                        came_from = None, on_sent = None, on_part = None))]
+                        came_from = None, on_sent = None, on_part = None, given_up = None))]
     #[allow(clippy::too_many_arguments, reason = "to Python they are keywords")]
     fn request(
         &self,
@@ -149,6 +150,7 @@ impl Node {
         came_from: Option<Ref>,
         on_sent: Option<Py<PyAny>>,
         on_part: Option<Py<PyAny>>,
+        given_up: Option<Py<PyAny>>,
     ) -> Result<Message, Raised> {
         let (runtime, inner) = self.parts()?;
         let (from, to) = (sender.parse::<Address>()?, reader.parse::<Address>()?);
@@ -156,12 +158,12 @@ impl Node {
         let deadline = Duration::try_from_secs_f64(timeout).map_err(|_| PyErr::from(PyTypeError::new_err("timeout is a number of seconds")))?;
         inner.know_peers();
         let reply = py.detach(|| {
-            let until = Instant::now() + deadline;
+            let patience = Patience { until: Instant::now() + deadline, given_up };
             let asking = async move { inner.node.ask(&from, &to, draft, deadline).await };
-            let mut ticket = in_time(&runtime, until, &mut runtime.spawn(asking))??;
+            let mut ticket = in_time(&runtime, &patience, &mut runtime.spawn(asking))??;
             tell(on_sent.as_ref(), |py| Ok(py_ref(ticket.request()).into_pyobject(py)?.into_any().unbind()))?;
             loop {
-                match wait_for(&runtime, until, &mut ticket)? {
+                match wait_for(&runtime, &patience, &mut ticket)? {
                     Piece::Reply(reply) => return Ok::<_, Raised>(reply),
                     Piece::Part(bytes) => tell(on_part.as_ref(), |py| Ok(PyBytes::new(py, &bytes).into_any().unbind()))?,
                     Piece::Again => tell(on_part.as_ref(), |py| Ok(py.None()))?,
@@ -193,9 +195,9 @@ impl Node {
         let (from, to) = (sender.parse::<Address>()?, reader.parse::<Address>()?);
         let draft = draft(kind, body, Words { thread, labels, content_type, answers, came_from });
         inner.know_peers();
-        let until = Instant::now() + Duration::from_secs(sealwire::limits::REQUEST_LIFETIME);
+        let patience = Patience { until: Instant::now() + Duration::from_secs(sealwire::limits::REQUEST_LIFETIME), given_up: None };
         let sending = async move { inner.node.send(&from, &to, draft).await };
-        let sent = py.detach(|| in_time(&runtime, until, &mut runtime.spawn(sending)))??;
+        let sent = py.detach(|| in_time(&runtime, &patience, &mut runtime.spawn(sending)))??;
         Ok(py_ref(sent))
     }
 
@@ -248,31 +250,46 @@ async fn start(
     Ok((inner, listening))
 }
 
-/// Waits for a task, and looks now and then whether the user wants to stop.
-fn in_time<T>(runtime: &Handle, until: Instant, task: &mut JoinHandle<T>) -> Result<T, Raised> {
+/// How long a thread waits.
+struct Patience {
+    until: Instant,
+    /// Asked now and then; `True` ends the wait.
+    given_up: Option<Py<PyAny>>,
+}
+
+impl Patience {
+    /// Time until the next look around.
+    fn moment(&self) -> Duration {
+        GLANCE.min(self.until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Raises when the time is over, nobody wants the reply any more, or the user has pressed Ctrl-C.
+    fn glance(&self) -> Result<(), Raised> {
+        let given_up = Python::attach(|py| {
+            py.check_signals()?;
+            self.given_up.as_ref().map_or(Ok(false), |given_up| given_up.call0(py)?.is_truthy(py))
+        })?;
+        if !given_up && Instant::now() < self.until { Ok(()) } else { Err(node::NodeError::Deadline.into()) }
+    }
+}
+
+/// Waits for a task, and looks around now and then.
+fn in_time<T>(runtime: &Handle, patience: &Patience, task: &mut JoinHandle<T>) -> Result<T, Raised> {
     loop {
-        let moment = GLANCE.min(until.saturating_duration_since(Instant::now()));
-        match runtime.block_on(async { tokio::time::timeout(moment, &mut *task).await }) {
+        match runtime.block_on(async { tokio::time::timeout(patience.moment(), &mut *task).await }) {
             Ok(done) => return done.map_err(|_| node::NodeError::Closed.into()),
-            Err(_) => glance(until).inspect_err(|_| task.abort())?,
+            Err(_) => patience.glance().inspect_err(|_| task.abort())?,
         }
     }
 }
 
-fn wait_for(runtime: &Handle, until: Instant, ticket: &mut Ticket) -> Result<Piece, Raised> {
+fn wait_for(runtime: &Handle, patience: &Patience, ticket: &mut Ticket) -> Result<Piece, Raised> {
     loop {
-        let moment = GLANCE.min(until.saturating_duration_since(Instant::now()));
-        match runtime.block_on(async { tokio::time::timeout(moment, ticket.next()).await }) {
+        match runtime.block_on(async { tokio::time::timeout(patience.moment(), ticket.next()).await }) {
             Ok(piece) => return Ok(piece?),
-            Err(_) => glance(until)?,
+            Err(_) => patience.glance()?,
         }
     }
-}
-
-/// Raises when the time is over, or the user has pressed Ctrl-C.
-fn glance(until: Instant) -> Result<(), Raised> {
-    Python::attach(|py| py.check_signals())?;
-    if Instant::now() < until { Ok(()) } else { Err(node::NodeError::Deadline.into()) }
 }
 
 fn tell(whom: Option<&Py<PyAny>>, what: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> Result<(), Raised> {

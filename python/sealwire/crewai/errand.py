@@ -1,28 +1,31 @@
 """An errand: one call of an agent that works on another host.
 
 The caller asks over its node; the request is sealed from the caller to the
-agent and the reply from the agent to the caller. Tools that stay here are
-called back from there, in the context they were given in.
+agent and the reply from the agent to the caller. What comes back is text and
+counts, and nothing of it is run. Tools that stay here are called back from
+there, in the context they were given in.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextvars
-import json
+import dataclasses
+import functools
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from sealwire.crewai.context import Said
 from sealwire.crewai.handoff import Handoff
-from sealwire.crewai.release import LLMStreamChunkEvent, crewai_event_bus
-from sealwire.crewai.run import Frame, Run, current_run
-from sealwire.crewai.words import JSON, canonical, decoded, encoded
-from sealwire.exceptions import RemoteError, SealwireError, TransportError, Unreachable
+from sealwire.crewai.run import Frame, Run, current_run, speaker
+from sealwire.crewai.words import JSON, canonical, encoded, fields
+from sealwire.exceptions import RemoteError, SealwireError, Unreachable
 
 if TYPE_CHECKING:
     from sealwire._sealwire import Incoming, Message
+    from sealwire.crewai.remote_agent import RemoteExecutor, RemoteModel
 
 __all__ = ["Errand", "errand_to"]
 
@@ -60,27 +63,39 @@ class Errand(Handoff):
                 self._run.said(self._task, said)
         return result
 
-    def ask(self, agent: Any, prompt: str, tools: list[Any], task: Any) -> str:
-        """Have the agent on the other host work on `prompt`."""
-        with _CallBack(self._run, self.reader, tools) as back:
-            body = {"prompt": prompt, "tools": back.described(), "work": back.token, "stream": _streams(agent)}
-            timeout = min(filter(None, (agent.sealwire_timeout, agent.max_execution_time)))
+    def ask(self, executor: RemoteExecutor, prompt: str, limit: float | None) -> str:
+        """Have the agent on the other host work on `prompt`; for `limit` seconds, if CrewAI sets one."""
+        agent, on_part = executor.agent, _shown(executor)
+        with _CallBack(self._run, self.reader, executor.tools) as back:
+            body = {"prompt": prompt, "stream": on_part is not None, "tools": back.described(), "work": back.token}
+            timeout = min(agent.sealwire_timeout, limit or agent.sealwire_timeout)
             try:
-                reply = self._request(self._kind, body, timeout, _parts(agent, task))
+                reply = self._request(self._kind, body, timeout, on_part, executor.given_up.is_set)
             except Unreachable as error:
-                if agent.max_execution_time is not None and agent.max_execution_time <= agent.sealwire_timeout:
-                    raise TimeoutError(f"{self.reader} did not answer within {timeout:g} s") from error
+                if timeout == limit:
+                    # CrewAI takes this class, on every Python it runs on, for its own time limit.
+                    raise concurrent.futures.TimeoutError(str(error)) from None
                 raise
         self._reply = reply
-        told = _told(reply)
-        agent.llm.add_usage(told.get("usage") or {})
-        return str(told["text"])
+        return _text(reply, executor.llm)
 
-    def ask_model(self, messages: Any) -> str:
+    def ask_model(self, model: RemoteModel, messages: Any) -> str:
         """Ask the model of the agent on the other host."""
-        return str(_told(self._request("model", {"messages": messages}, _MODEL_TIME, None))["text"])
+        return _text(self._request("model", {"messages": messages}, _MODEL_TIME), model)
 
-    def _request(self, kind: str, body: dict[str, Any], timeout: float, on_part: Callable[[bytes | None], None] | None) -> Message:
+    def introduction(self, timeout: float) -> dict[str, str]:
+        """Who the agent on the other host says it is."""
+        told = fields(self._request("describe", {}, timeout), role=str, goal=str, backstory=str)
+        return {name: told[name] for name in ("role", "goal", "backstory")}
+
+    def _request(
+        self,
+        kind: str,
+        body: dict[str, Any],
+        timeout: float,
+        on_part: Callable[[bytes | None], None] | None = None,
+        given_up: Callable[[], bool] | None = None,
+    ) -> Message:
         seal = self._run.seal
         self._run.check()
         try:
@@ -95,36 +110,50 @@ class Errand(Handoff):
                 thread=self._run.thread,
                 labels=sorted(self.labels),
                 content_type=JSON,
+                came_from=self._came_from,
                 on_part=on_part,
+                given_up=given_up,
             )
         except (RemoteError, Unreachable) as error:
-            raise type(error)(f"{self.reader}: {error}") from None
+            # The agent's own matter: what becomes of the crew is for CrewAI to say.
+            self._explain(error, timeout)
         except SealwireError as error:
             self._run.refuse(error)
             raise
         self._run.check()
         seal.log.add_reply(reply)
+        self.labels |= frozenset(reply.header.labels)
         return reply
+
+    def _explain(self, error: SealwireError, timeout: float) -> NoReturn:
+        if isinstance(error, RemoteError):
+            raise RemoteError(f"`{self.reader}`: {error}") from None
+        node = self.reader.partition("@")[2]
+        for name, location, connected, trouble in self._run.seal.shared.node().peers():
+            if name == node and not connected:
+                why = trouble or "there is no connection"
+                raise Unreachable(
+                    f"`{self.reader}` was not reached within {timeout:g} s at {location or 'any address'}: {why}. "
+                    "Start `sealwire serve` there; "
+                    f"if its address is another one now, `sealwire members {node} --at tcp://HOST:PORT`; `sealwire doctor` looks further"
+                ) from None
+        raise Unreachable(
+            f"`{self.reader}` did not answer within {timeout:g} s: it is still at work, or its host does not serve it, or refuses what is "
+            "sent to it (then what it says there tells why). More time: remote(…, timeout=…)"
+        ) from None
 
 
 def errand_to(address: str) -> Errand | None:
     """An errand for what CrewAI asks of a model outside its agent's work, such as to convert a result."""
     run = current_run()
-    return None if run is None else Errand(run, _Addressee(address), "model")
-
-
-class _Addressee:
-    """An agent of which only the address is known."""
-
-    def __init__(self, address: str) -> None:
-        self.sealwire_address = address
+    return None if run is None else Errand(run, address, "model")
 
 
 class _CallBack:
     """Tools that stay here while an agent works elsewhere."""
 
     _lock = threading.Lock()
-    _open: dict[str, _CallBack] = {}
+    _open: ClassVar[dict[str, _CallBack]] = {}
 
     def __init__(self, run: Run, user: str, tools: list[Any]) -> None:
         self.token = os.urandom(16).hex()
@@ -145,49 +174,57 @@ class _CallBack:
     def described(self) -> list[dict[str, Any]]:
         """The tools as the other host shows them to its model."""
         return [
-            {"name": tool.name, "description": tool.description, "parameters": tool.args_schema.model_json_schema()}
+            {
+                "description": tool.description,
+                "final": bool(getattr(tool, "result_as_answer", False)),
+                "name": tool.name,
+                "parameters": tool.args_schema.model_json_schema(),
+            }
             for tool in self._tools.values()
         ]
 
     @classmethod
     def answer(cls, incoming: Incoming) -> bytes:
         """Use a tool for the agent that asks."""
-        told = _told(incoming.message)
+        message = incoming.message
+        if message.header.kind != "tool":
+            raise RemoteError(f"a caller has no answer to a message of kind {message.header.kind!r}")
+        told = fields(message, work=str, tool=str, arguments=dict)
         with cls._lock:
-            work = cls._open.get(str(told["work"]))
-        if work is None or work._user != incoming.message.header.sender:
+            work = cls._open.get(told["work"])
+        if work is None or work._user != message.header.sender:
             raise RemoteError("that work is not under way here")
-        return work._context.copy().run(work._use, str(told["tool"]), dict(told["arguments"]))
+        return work._context.copy().run(work._use, message, told["tool"], told["arguments"])
 
-    def _use(self, name: str, arguments: dict[str, Any]) -> bytes:
+    def _use(self, message: Message, name: str, arguments: dict[str, Any]) -> bytes:
         self._run.check()
         tool = self._tools.get(name)
         if tool is None:
             raise RemoteError(f"there is no tool {name!r} for that work")
-        return canonical({"output": str(tool.run(**arguments))})
+        frame = speaker()
+        if frame is None:
+            raise RemoteError("that work is not under way here")
+        header = message.header
+        asking = dataclasses.replace(frame, labels=frame.labels | frozenset(header.labels), asked=header.ref)
+        with asking.active():
+            return canonical({"output": str(tool.run(**arguments))})
 
 
-def _streams(agent: Any) -> bool:
-    crew = getattr(agent, "crew", None)
-    return bool(getattr(crew, "stream", False))
-
-
-def _parts(agent: Any, task: Any) -> Callable[[bytes | None], None] | None:
-    """What shows the model's words here as they come."""
-    if not _streams(agent):
+def _shown(executor: RemoteExecutor) -> Callable[[bytes | None], None] | None:
+    """What shows the model's words here as they come, if the crew is to stream."""
+    if not getattr(executor.agent.crew, "stream", False):
         return None
-    call = os.urandom(8).hex()
+    emit = functools.partial(executor.llm._emit_stream_chunk_event, from_task=executor.task, from_agent=executor.agent)
 
     def show(part: bytes | None) -> None:
         if part is not None:
-            event = LLMStreamChunkEvent(chunk=decoded(part), call_id=call, from_task=task, from_agent=agent)
-            crewai_event_bus.emit(agent.llm, event=event)
+            emit(chunk=part.decode("utf-8", "replace"))
 
     return show
 
 
-def _told(message: Message) -> dict[str, Any]:
-    told = json.loads(decoded(message.body))
-    if not isinstance(told, dict):
-        raise TransportError(f"{message.header.sender} sent what is not of the form agreed on")
-    return told
+def _text(reply: Message, model: RemoteModel) -> str:
+    """What a reply says; what it says was used is counted."""
+    told = fields(reply, text=str)
+    model.count(told.get("usage"))
+    return str(told["text"])

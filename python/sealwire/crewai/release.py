@@ -6,6 +6,7 @@ is missing, that is an error here, before anything could run unsealed.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from importlib import metadata
 from typing import Any
 
@@ -25,14 +26,14 @@ __all__ = [
     "BaseTool",
     "ConditionalTask",
     "Crew",
+    "LLMCallType",
     "LLMStreamChunkEvent",
     "LiteAgent",
     "Task",
-    "UsageMetrics",
     "coworker_tools",
-    "create_model_from_schema",
     "crewai_event_bus",
     "divider",
+    "llm_call_context",
     "require",
 ]
 
@@ -48,13 +49,18 @@ def _missing(what: str) -> UnsupportedCrewAI:
 try:
     from crewai.agents.agent_builder.base_agent import BaseAgent
     from crewai.events import LLMStreamChunkEvent, crewai_event_bus
+    from crewai.events.types.llm_events import LLMCallType
     from crewai.llms.base_llm import BaseLLM
     from crewai.tasks.conditional_task import ConditionalTask
     from crewai.tools import BaseTool
-    from crewai.types.usage_metrics import UsageMetrics
-    from crewai.utilities.pydantic_schema_utils import create_model_from_schema
 except ImportError as error:
     raise _missing(str(error.name or error)) from error
+
+llm_call_context: Any
+try:
+    from crewai.llms.base_llm import llm_call_context
+except ImportError:  # its events have no ids yet
+    llm_call_context = nullcontext
 
 try:
     from crewai.utilities import formatter

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
 from sealwire.crewai.endpoints import endpoint_for
+from sealwire.crewai.errand import Errand
 from sealwire.crewai.remote_agent import RemoteAgent, RemoteModel
 from sealwire.crewai.run import Run
 from sealwire.crewai.seal import HOME, Options, Seal, seal
-from sealwire.crewai.words import JSON, canonical, decoded
 from sealwire.exceptions import InvalidName
 
 __all__ = ["remote"]
@@ -49,7 +48,7 @@ def remote(
 
     """
     endpoint = endpoint_for(home).endpoint
-    address = name if "@" in name else _found(name, endpoint.node, endpoint.members())
+    address = _found(name, endpoint.node, endpoint.members())
     told = {"role": role, "goal": goal, "backstory": backstory}
     if None in told.values():
         introduced = _introduction(address, home)
@@ -60,12 +59,14 @@ def remote(
 
 def _found(name: str, own: str, members: list[tuple[str, list[str], list[str]]]) -> str:
     """The address of the one other node that may host `name`."""
-    others = [node for node, hosts, _ in members if node != own and _may_host(hosts, name)]
+    name, _, wanted = name.partition("@")
+    others = [node for node, hosts, _ in members if node != own and wanted in ("", node) and _may_host(hosts, name)]
     if len(others) == 1:
         return f"{name}@{others[0]}"
     if not others:
-        raise InvalidName(f"no other node of this domain may host {name!r}; see `sealwire members`")
-    raise InvalidName(f"several nodes may host {name!r}; say which: " + " or ".join(f"{name}@{node}" for node in others))
+        where = f"`{wanted}` is no other node of this domain that" if wanted else "no other node of this domain"
+        raise InvalidName(f"{where} may host `{name}`; `sealwire members` shows who may, `sealwire invite` lets a machine join")
+    raise InvalidName(f"several nodes may host `{name}`; say which: " + " or ".join(f"{name}@{node}" for node in others))
 
 
 def _may_host(hosts: list[str], name: str) -> bool:
@@ -74,11 +75,6 @@ def _may_host(hosts: list[str], name: str) -> bool:
 
 def _introduction(address: str, home: str | os.PathLike[str] | None) -> dict[str, str]:
     """Who the agent says it is."""
-    asking = Seal(Options(home), "flow")
-    run = Run(asking)
+    run = Run(Seal(Options(home), "flow"))
     with run.active():
-        reply = asking.shared.node().request(
-            asking.orchestrator, address, canonical({}), kind="describe", timeout=_INTRODUCTION, thread=run.thread, content_type=JSON
-        )
-    told = json.loads(decoded(reply.body))
-    return {key: str(told[key]) for key in ("role", "goal", "backstory")}
+        return Errand(run, address, "describe").introduction(_INTRODUCTION)

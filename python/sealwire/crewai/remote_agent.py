@@ -9,21 +9,26 @@ host, and the model answers through it.
 from __future__ import annotations
 
 import asyncio
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pydantic import PrivateAttr
-
-from sealwire.crewai.release import Agent, BaseLLM, UsageMetrics
+from sealwire.crewai.release import Agent, BaseLLM, LLMCallType, llm_call_context
 from sealwire.crewai.run import speaker
 from sealwire.exceptions import NotSealed
 
 if TYPE_CHECKING:
     from sealwire.crewai.errand import Errand
 
-__all__ = ["RemoteAgent", "RemoteModel", "is_remote"]
+__all__ = ["RemoteAgent", "RemoteExecutor", "RemoteModel", "is_remote"]
+
+#: The largest count of tokens that is believed; more than any model has ever used.
+_MOST_TOKENS = 10**12
 
 
-class RemoteModel(BaseLLM):  # type: ignore[misc]
+class RemoteModel(BaseLLM):
     """The model of an agent on another host; what CrewAI asks of an agent's model is asked there.
 
     CrewAI knows no model of this type, so restoring a checkpoint raises: it
@@ -31,15 +36,15 @@ class RemoteModel(BaseLLM):  # type: ignore[misc]
     """
 
     llm_type: str = "sealwire-remote"
-    _used: UsageMetrics = PrivateAttr(default_factory=UsageMetrics)
 
-    def call(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(self, messages: Any, *args: Any, **kwargs: Any) -> str:
         """Ask the model on the other host."""
-        return _errand(self.model).ask_model(messages)
+        with self.announced(messages, kwargs.get("from_task"), kwargs.get("from_agent")) as end:
+            return end(_errand(self.model).ask_model(self, messages))
 
-    async def acall(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
+    async def acall(self, messages: Any, *args: Any, **kwargs: Any) -> str:
         """The same, without blocking the event loop."""
-        return await asyncio.to_thread(self.call, messages)
+        return await asyncio.to_thread(functools.partial(self.call, messages, *args, **kwargs))
 
     def supports_function_calling(self) -> bool:
         """Whether tools may be given to it natively; they go through the other host's own loop instead."""
@@ -49,17 +54,32 @@ class RemoteModel(BaseLLM):  # type: ignore[misc]
         """Whether CrewAI may rely on stop words."""
         return False
 
-    def get_token_usage_summary(self) -> UsageMetrics:
-        """What the other host says it used for this crew."""
-        return self._used.model_copy()
+    def count(self, used: Any) -> None:
+        """Add what a reply says was used."""
+        for name, value in used.items() if isinstance(used, dict) else ():
+            if name in self._token_usage and type(value) is int and 0 <= value <= _MOST_TOKENS:
+                self._token_usage[name] += value
 
-    def add_usage(self, used: dict[str, Any]) -> None:
-        """Count what a reply says was used."""
-        known = {name: value for name, value in used.items() if name in UsageMetrics.model_fields and isinstance(value, int)}
-        self._used.add_usage_metrics(UsageMetrics(**known))
+    @contextmanager
+    def announced(self, messages: Any, task: Any, agent: Any) -> Iterator[Callable[[str], str]]:
+        """Tell those who listen to CrewAI's events of a call; what is given is called with the answer."""
+        with llm_call_context():
+            self._emit_call_started_event(messages=messages, from_task=task, from_agent=agent)
+
+            def end(said: str) -> str:
+                self._emit_call_completed_event(
+                    response=said, call_type=LLMCallType.LLM_CALL, from_task=task, from_agent=agent, messages=messages
+                )
+                return said
+
+            try:
+                yield end
+            except Exception as error:
+                self._emit_call_failed_event(error=str(error), from_task=task, from_agent=agent)
+                raise
 
 
-class RemoteAgent(Agent):  # type: ignore[misc]
+class RemoteAgent(Agent):
     """An agent that works on another host, under the address it has there."""
 
     sealwire_address: str
@@ -67,7 +87,8 @@ class RemoteAgent(Agent):  # type: ignore[misc]
 
     def create_agent_executor(self, tools: Any = None, task: Any = None) -> None:
         """Have the other host do it instead of a model here."""
-        self.agent_executor = RemoteExecutor(self, tools or [], task)
+        executor: Any = RemoteExecutor(self, self.tools or [] if tools is None else tools, task)
+        self.agent_executor = executor
 
 
 class RemoteExecutor:
@@ -78,29 +99,38 @@ class RemoteExecutor:
     _resuming = False
 
     def __init__(self, agent: RemoteAgent, tools: list[Any], task: Any) -> None:
-        self._agent = agent
-        self._tools = tools
+        self.agent = agent
+        self.crew = agent.crew
+        self.llm: Any = agent.llm
         self.task = task
-        self.llm = agent.llm
+        self.tools = tools
         self.messages: list[dict[str, str]] = []
+        self.given_up = threading.Event()
 
     def invoke(self, inputs: dict[str, Any]) -> dict[str, str]:
-        """Do the work of one task."""
-        said = self._ask(str(inputs["input"]))
-        while inputs.get("ask_for_human_input"):
-            feedback = _feedback_on(said)
-            if not feedback:
-                break
-            said = self._ask(f"{inputs['input']}\n\nYour earlier answer:\n{said}\n\nFeedback on it, to be worked in:\n{feedback}")
-        return {"output": said}
+        """Do the work of one task, within the agent's time."""
+        return self._work(inputs, self.agent.max_execution_time)
 
     async def ainvoke(self, inputs: dict[str, Any]) -> dict[str, str]:
-        """The same, without blocking the event loop."""
-        return await asyncio.to_thread(self.invoke, inputs)
+        """The same, without blocking the event loop; when it is cancelled, for its time or otherwise, the request is taken back."""
+        try:
+            return await asyncio.to_thread(self._work, inputs, None)
+        except asyncio.CancelledError:
+            self.given_up.set()
+            raise
 
-    def _ask(self, prompt: str) -> str:
-        said = _errand(self._agent.sealwire_address).ask(self._agent, prompt, self._tools, self.task)
-        self.messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": said}]
+    def _work(self, inputs: dict[str, Any], limit: float | None) -> dict[str, str]:
+        prompt = str(inputs["input"])
+        said = self._ask(prompt, limit)
+        while inputs.get("ask_for_human_input") and (feedback := _feedback_on(said)):
+            said = self._ask(f"{prompt}\n\nYour earlier answer:\n{said}\n\nFeedback on it, to be worked in:\n{feedback}", limit)
+        return {"output": said}
+
+    def _ask(self, prompt: str, limit: float | None) -> str:
+        question = [{"role": "user", "content": prompt}]
+        with self.llm.announced(question, self.task, self.agent) as end:
+            said: str = end(_errand(self.agent.sealwire_address).ask(self, prompt, limit))
+        self.messages = [*question, {"role": "assistant", "content": said}]
         return said
 
 

@@ -145,6 +145,8 @@ class Frame:
     reading: Reading | None = None
     errand: Errand | None = None
     """What it was sent on, if it works on another host."""
+    asked: tuple[bytes, bytes] | None = None
+    """The message by which that agent asks for what is done here now."""
 
     @contextmanager
     def active(self) -> Iterator[None]:
