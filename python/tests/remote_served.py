@@ -18,11 +18,15 @@ from scenarios import ScriptedModel, conversation, final
 
 from sealwire.crewai import incoming
 
-_BACK = re.compile(r"Observation: (.*)")
+_BACK = re.compile(r"Observation:\s*(.*)")
 
 
 def script(said: str) -> str:
     """The model of all agents here."""
+    if "GUARDRAIL" in said:
+        return final('{"valid": true, "feedback": null}')
+    if found := re.search(r'\{"valid": true[^}]*\}', said):
+        return found[0]
     if "convert" in said.lower() and "JSON" in said and "SAY" not in said:
         return said
     if found := re.search(r"FAIL (\w+)", said):

@@ -180,7 +180,7 @@ def test_output_pydantic_of_prose_is_converted_by_the_remote_model(hosts: Hosts)
 def test_a_guardrail_sends_it_back_to_the_remote(hosts: Hosts) -> None:
     seen: list[str] = []
 
-    def guard(output: Any) -> tuple[bool, Any]:
+    def guard(output):  # type: ignore[no-untyped-def] # CrewAI reads the annotations, and not as text
         seen.append(output.raw)
         return (len(seen) > 1, output.raw if len(seen) > 1 else "SAY better")
 
@@ -218,7 +218,7 @@ def test_a_copy_works_there_too(hosts: Hosts) -> None:
 
 @pytest.mark.parametrize("how", ["akickoff", "kickoff_async"])
 def test_asynchronous_kickoffs(hosts: Hosts, how: str) -> None:
-    crew = hosts.sealed(task(hosts.researcher(), "SAY asynchronous"))
+    crew = hosts.sealed(task(hosts.researcher(), "SLEEP 0.2 SAY asynchronous"))
 
     async def both() -> tuple[Any, float]:
         beats = 0
@@ -245,7 +245,7 @@ def test_streaming_shows_the_remote_models_chunks_in_order(hosts: Hosts) -> None
     stream = crew.kickoff()
     chunks = [chunk.content for chunk in stream]
     assert stream.result.raw == long
-    assert final(long) in "".join(chunks)
+    assert "Final Answer: " + long in "".join(chunks)
     assert len(chunks) > 20
 
 

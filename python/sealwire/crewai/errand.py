@@ -159,7 +159,8 @@ class _CallBack:
         self.token = os.urandom(16).hex()
         self._run = run
         self._user = user
-        self._tools = {tool.name: tool for tool in tools}
+        # In this form CrewAI checks what a model gives against the tool's schema, on every release.
+        self._tools = {tool.name: tool.to_structured_tool() for tool in tools}
         self._context = contextvars.copy_context()
 
     def __enter__(self) -> _CallBack:
@@ -207,12 +208,12 @@ class _CallBack:
         header = message.header
         asking = dataclasses.replace(frame, labels=frame.labels | frozenset(header.labels), asked=header.ref)
         with asking.active():
-            return canonical({"output": str(tool.run(**arguments))})
+            return canonical({"output": str(tool.invoke(arguments))})
 
 
 def _shown(executor: RemoteExecutor) -> Callable[[bytes | None], None] | None:
-    """What shows the model's words here as they come, if the crew is to stream."""
-    if not getattr(executor.agent.crew, "stream", False):
+    """What shows the model's words here as they come, if CrewAI has told the model to stream."""
+    if not getattr(executor.llm, "stream", False):
         return None
     emit = functools.partial(executor.llm._emit_stream_chunk_event, from_task=executor.task, from_agent=executor.agent)
 

@@ -163,9 +163,11 @@ class _CallersTool(BaseTool):
     """A tool that stayed with the caller."""
 
     _call: Callable[[dict[str, Any]], str] = PrivateAttr()
+    _known: frozenset[str] = PrivateAttr(default=frozenset())
 
     def _run(self, **arguments: Any) -> str:
-        return self._call(arguments)
+        # CrewAI adds arguments of its own on some releases; they stay here.
+        return self._call({name: value for name, value in arguments.items() if name in self._known})
 
 
 def _callers_tools(node: Node, request: Incoming, work: str, described: list[Any]) -> list[_CallersTool]:
@@ -199,7 +201,7 @@ def _callers_tool(node: Node, request: Incoming, work: str, described: Any) -> _
         )
         return str(fields(reply, output=str)["output"])
 
-    tool._call = call
+    tool._call, tool._known = call, frozenset(schema.model_json_schema()["properties"])
     return tool
 
 
@@ -245,7 +247,7 @@ def _streaming(agent: Any, request: Incoming | None) -> Iterator[None]:
     if request is None:
         yield
         return
-    if hasattr(agent.llm, "stream"):
+    if isinstance(agent.llm, BaseLLM):
         agent.llm.stream = True
     _watch()
     with _lock:
