@@ -47,7 +47,21 @@ def environment() -> dict[str, str]:
 
 def pair(one: Path, other: Path, node: str, *, listen: str, agents: str = "*") -> None:
     """Makes the home `one` if it is not there, invites `node`, and joins as `node` with the home `other`."""
-    line = [sys.executable, "-m", "sealwire", "invite", node, "--agents", agents, "--listen", "127.0.0.1:0", "--home", str(one), "--name", "here"]
+    line = [
+        sys.executable,
+        "-m",
+        "sealwire",
+        "invite",
+        node,
+        "--agents",
+        agents,
+        "--listen",
+        "127.0.0.1:0",
+        "--home",
+        str(one),
+        "--name",
+        "here",
+    ]
     inviting = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
     assert inviting.stdout is not None
     joined = command("join", "-", "--home", str(other), "--at", listen, input=inviting.stdout.readline())

@@ -70,7 +70,9 @@ def test_sequential(hosts: Hosts) -> None:
     replies = [m for m in crew.sealwire.messages if m.sender == RESEARCHER]
     assert [(m.reader, m.kind) for m in replies] == [("crew@here", "result")]
     context = next(m for m in crew.sealwire.messages if m.kind == "context")
-    assert (context.sender, context.came_from) == ("crew@here", replies[0].ref), "what it said is passed on by the crew, with its own words named"
+    assert (context.sender, context.came_from) == ("crew@here", replies[0].ref), (
+        "what it said is passed on by the crew, with its own words named"
+    )
 
 
 def test_the_remote_reads_what_local_agents_said(hosts: Hosts) -> None:
@@ -90,7 +92,11 @@ def test_an_agent_alone(hosts: Hosts) -> None:
 
 def test_hierarchical_with_a_remote_worker(hosts: Hosts) -> None:
     def manage(said: str) -> str:
-        return final("heard " + said.rsplit("Observation: ", 1)[1].split()[0]) if "Observation: " in said else delegates("Researcher", "SAY worked")
+        return (
+            final("heard " + said.rsplit("Observation: ", 1)[1].split()[0])
+            if "Observation: " in said
+            else delegates("Researcher", "SAY worked")
+        )
 
     manager = agent("Manager", ScriptedModel(manage), allow_delegation=True)
     crew = Crew(agents=[hosts.researcher()], tasks=[task(None, "manage it")], process=Process.hierarchical, manager_agent=manager)
@@ -199,7 +205,9 @@ def test_async_execution(hosts: Hosts) -> None:
     first, second = hosts.researcher(), hosts.agent("Boss")
     one = task(first, "SLEEP 0.3 SAY one", async_execution=True)
     other = task(second, "SLEEP 0.3 SAY other", async_execution=True)
-    last = task(agent("Writer", ScriptedModel(lambda said: final("one" * ("one" in said) + "other" * ("other" in said)))), "w", context=[one, other])
+    last = task(
+        agent("Writer", ScriptedModel(lambda said: final("one" * ("one" in said) + "other" * ("other" in said)))), "w", context=[one, other]
+    )
     assert hosts.sealed(one, other, last).kickoff().raw == "oneother"
 
 
@@ -271,7 +279,7 @@ def test_human_input_is_asked_for_here(hosts: Hosts, monkeypatch: pytest.MonkeyP
 
 
 def test_max_execution_time_ends_the_work_there_too(hosts: Hosts) -> None:
-    use = 'SLEEP 3 USE own_secret {}'
+    use = "SLEEP 3 USE own_secret {}"
     before, begun = len(hosts.there.said()), time.monotonic()
     with pytest.raises(TimeoutError):
         hosts.sealed(task(hosts.researcher(max_execution_time=1), use)).kickoff()

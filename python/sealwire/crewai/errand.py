@@ -21,7 +21,7 @@ from sealwire.crewai.context import Said
 from sealwire.crewai.handoff import Handoff
 from sealwire.crewai.run import Frame, Run, current_run, speaker
 from sealwire.crewai.words import JSON, canonical, encoded, fields
-from sealwire.exceptions import RemoteError, SealwireError, Unreachable
+from sealwire.exceptions import RemoteError, Revoked, SealwireError, Unreachable
 
 if TYPE_CHECKING:
     from sealwire._sealwire import Incoming, Message
@@ -99,6 +99,7 @@ class Errand(Handoff):
         seal = self._run.seal
         self._run.check()
         try:
+            self._require_member()
             node = seal.shared.node()
             node.serve(self.caller.partition("@")[0], _CallBack.answer)
             reply = node.request(
@@ -124,6 +125,11 @@ class Errand(Handoff):
         seal.log.add_reply(reply)
         self.labels |= frozenset(reply.header.labels)
         return reply
+
+    def _require_member(self) -> None:
+        node = self.reader.partition("@")[2]
+        if all(name != node for name, *_ in self._run.seal.endpoint.members()):
+            raise Revoked(f"`{node}` is no node of this domain, or not any more, so `{self.reader}` is not asked; see `sealwire members`")
 
     def _explain(self, error: SealwireError, timeout: float) -> NoReturn:
         if isinstance(error, RemoteError):

@@ -7,6 +7,7 @@ from typing import Any
 
 from sealwire.crewai.endpoints import endpoint_for
 from sealwire.crewai.errand import Errand
+from sealwire.crewai.names import require_name
 from sealwire.crewai.remote_agent import RemoteAgent, RemoteModel
 from sealwire.crewai.run import Run
 from sealwire.crewai.seal import HOME, Options, Seal, seal
@@ -60,6 +61,7 @@ def remote(
 def _found(name: str, own: str, members: list[tuple[str, list[str], list[str]]]) -> str:
     """The address of the one other node that may host `name`."""
     name, _, wanted = name.partition("@")
+    require_name(name)
     others = [node for node, hosts, _ in members if node != own and wanted in ("", node) and _may_host(hosts, name)]
     if len(others) == 1:
         return f"{name}@{others[0]}"

@@ -81,4 +81,4 @@ def _listening(endpoint: Endpoint, listen: list[str]) -> Node:
     try:
         return Node(endpoint, listen=listen)
     except TransportError as error:
-        raise TransportError(f"cannot take connections at {' and '.join(listen)}: {error}; free it or name another") from None
+        raise TransportError(f"{error}; end what uses it, or listen elsewhere") from None

@@ -33,6 +33,9 @@ _Reply = tuple[str, bytes, str, list[str]]
 #: Tools a caller may keep on its side: more than a model can choose among, few enough that nobody fills the memory with them.
 _MOST_TOOLS = 256
 
+#: Bytes of a reply: an envelope has 16 MiB for it, the header and the certificate.
+_MOST_BYTES = 16 * 2**20 - 2**16
+
 #: Where a schema may refer to: into itself. Anything else would have this host fetch what a caller names.
 _INSIDE = "#/"
 
@@ -72,7 +75,7 @@ class Served:
         _log.info("%s: %s for %s, message %s%s", header.reader, header.kind, header.sender, header.id.hex(), again)
         token = _at_work.set(request)
         try:
-            return "result", canonical(does(request)), JSON, sorted(header.labels)
+            return "result", _sendable(does(request)), JSON, sorted(header.labels)
         except Exception as error:
             _log.warning("%s: message %s failed: %s", header.reader, header.id.hex(), type(error).__name__)
             raise
@@ -92,7 +95,7 @@ class Served:
         return {"text": text, "usage": _usage(agent.llm)}
 
     def _model(self, request: Incoming) -> dict[str, Any]:
-        messages = fields(request.message)["messages"]
+        messages = fields(request.message).get("messages")
         if not isinstance(messages, str) and not _are_messages(messages):
             raise RemoteError("a question to a model is a text, or a list of messages with a role and a content")
         model = _uncounted(self._agent.llm)
@@ -100,6 +103,13 @@ class Served:
 
     def _describe(self, _: Incoming) -> dict[str, Any]:
         return {name: getattr(self._agent, name) for name in ("role", "goal", "backstory")}
+
+
+def _sendable(told: dict[str, Any]) -> bytes:
+    body = canonical(told)
+    if len(body) > _MOST_BYTES:
+        raise RemoteError(f"its result of {len(body)} bytes is larger than the {_MOST_BYTES} that fit into one message")
+    return body
 
 
 class _Given(Task):
@@ -181,7 +191,7 @@ def _callers_tool(node: Node, request: Incoming, work: str, described: Any) -> _
     try:
         name, about, parameters = (described[key] for key in ("name", "description", "parameters"))
         schema = _schema(parameters)
-    except (KeyError, TypeError, RecursionError):
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise RemoteError("a tool is described by its name, its description and the JSON schema of its parameters") from None
     tool = _CallersTool(name=str(name), description=str(about), args_schema=schema, result_as_answer=described.get("final") is True)
     header = request.message.header
