@@ -1,6 +1,7 @@
-"""The agents that the serving process of the tests serves. Their model answers by what stands in the prompt, and they do what it says there:
+"""The agents that the serving process of the tests serves. Their model does what the prompt says:
 
-``SAY x`` is answered with x, ``FAIL`` fails, ``SLEEP n`` takes that many seconds, ``USE tool {…}`` uses a tool and answers with what it says.
+``SAY x`` is answered with x, ``FAIL x`` fails, ``SLEEP n`` takes that many seconds, ``USE tool {…}`` uses a tool and answers with
+what that says.
 """
 
 from __future__ import annotations

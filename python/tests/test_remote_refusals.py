@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crewai import Agent
+from crewai import Agent, Crew
 from crewai.tools import tool
 from crewai_parts import agent, crew_of, says, task, uses
 from remote_parts import command, free_port, pair, until
@@ -98,7 +98,7 @@ def test_a_policy_of_the_serving_side_denies(domain: Domain, lab: Any) -> None:
     entries: list[sealwire.Entry] = []
     lab(agent("Researcher", "found"), policy=lambda asked: "secret" not in asked.labels or "no secrets", audit=entries.append)
     assert domain.crew(task(domain.researcher("lab"))).kickoff().raw == "found"
-    with pytest.raises(sealwire.Unreachable, match="researcher@lab.*refuses what is sent"):
+    with pytest.raises(sealwire.Unreachable, match=r"researcher@lab.*refuses what is sent"):
         domain.crew(label(task(domain.researcher("lab", timeout=2)), "secret")).kickoff()
     assert [entry.reason for entry in entries if entry.decision == "denied"][:1] == ["no secrets"]
 
@@ -309,14 +309,15 @@ def test_a_request_of_another_form_is_refused_and_harms_nothing(
     assert domain.crew(task(clerk)).kickoff().raw == "found"
 
 
-def test_a_checkpoint_does_not_bring_back_a_local_agent(domain: Domain) -> None:
-    worker = domain.researcher("lab")
-    saved = json.loads(worker.model_dump_json())
-    saved = {name: value for name, value in saved.items() if name not in ("sealwire_address", "sealwire_timeout")}
-    if not isinstance(saved.get("llm"), dict):
-        pytest.skip("this release keeps no models in checkpoints")
-    with pytest.raises(ValidationError, match="sealwire-remote"):
-        Agent.model_validate(saved)
+def test_a_checkpoint_does_not_bring_back_a_local_agent(domain: Domain, tower: dict[str, Any], tmp_path: Path) -> None:
+    checkpoint = pytest.importorskip("crewai.state.checkpoint_config")
+    clerk = remote("clerk@tower", home=domain.home, **ME, timeout=20)
+    config = checkpoint.CheckpointConfig(location=str(tmp_path), on_events=["task_completed"])
+    seal(crew_of(task(clerk), task(agent("Writer")), checkpoint=config), home=domain.home).kickoff()
+    saved = next(iter(sorted(tmp_path.rglob("*.json"))))
+    assert "clerk@tower" in saved.read_text()
+    with pytest.raises(Exception, match="sealwire-remote"):
+        Crew.from_checkpoint(checkpoint.CheckpointConfig(restore_from=str(saved)))
 
 
 # --- serve() ----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ is missing, that is an error here, before anything could run unsealed.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any
 
 from sealwire.exceptions import UnsupportedCrewAI
@@ -35,6 +35,7 @@ __all__ = [
     "divider",
     "llm_call_context",
     "require",
+    "save_to_memory",
 ]
 
 
@@ -87,6 +88,27 @@ def coworker_tools() -> dict[type, str]:
     except ImportError as error:
         raise _missing(str(error.name or error)) from error
     return {DelegateWorkTool: "delegate", AskQuestionTool: "ask"}
+
+
+#: What CrewAI's executors save a result to memory with; newer releases have the first, older ones the others.
+_SAVERS = ("_save_to_memory", "_create_short_term_memory", "_create_long_term_memory", "_create_external_memory")
+
+#: Where they are.
+_EXECUTORS = {"base_agent_executor": "BaseAgentExecutor", "base_agent_executor_mixin": "CrewAgentExecutorMixin"}
+
+
+def save_to_memory(executor: Any, said: str) -> None:
+    """Save what an agent said to the memory of its crew, as CrewAI's executors do after a task."""
+    finish = import_module("crewai.agents.parser").AgentFinish(thought="", output=said, text=said)
+    for module, name in _EXECUTORS.items():
+        try:
+            cls = getattr(import_module(f"crewai.agents.agent_builder.{module}"), name)
+        except ImportError:
+            continue
+        for saver in filter(None, (getattr(cls, name, None) for name in _SAVERS)):
+            saver(executor, finish)
+        return
+    raise _missing("executor that saves to memory")
 
 
 def require(cls: type, *names: str) -> None:

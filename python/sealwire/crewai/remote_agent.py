@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sealwire.crewai.release import Agent, BaseLLM, LLMCallType, llm_call_context
+from sealwire.crewai.release import Agent, BaseLLM, LLMCallType, llm_call_context, save_to_memory
 from sealwire.crewai.run import speaker
 from sealwire.exceptions import NotSealed
 
@@ -107,6 +107,10 @@ class RemoteExecutor:
         self.messages: list[dict[str, str]] = []
         self.given_up = threading.Event()
 
+    def model_dump(self, **_: Any) -> dict[str, str]:
+        """What a checkpoint keeps of it; nothing is restored from that."""
+        return {"executor_type": RemoteModel.llm_type}
+
     def invoke(self, inputs: dict[str, Any]) -> dict[str, str]:
         """Do the work of one task, within the agent's time."""
         return self._work(inputs, self.agent.max_execution_time)
@@ -124,6 +128,7 @@ class RemoteExecutor:
         said = self._ask(prompt, limit)
         while inputs.get("ask_for_human_input") and (feedback := _feedback_on(said)):
             said = self._ask(f"{prompt}\n\nYour earlier answer:\n{said}\n\nFeedback on it, to be worked in:\n{feedback}", limit)
+        save_to_memory(self, said)
         return {"output": said}
 
     def _ask(self, prompt: str, limit: float | None) -> str:
