@@ -217,8 +217,11 @@ def _module(place: str) -> ModuleType:
 def _file(path: Path) -> ModuleType:
     if not path.is_file():
         raise NotStarted(f"there is no file `{path}`")
+    known = sys.modules.get(path.stem)
+    if known is not None and getattr(known, "__file__", None) == str(path.resolve()):
+        return known
     sys.path[0] = str(path.resolve().parent)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     if spec is None or spec.loader is None:
         raise NotStarted(f"`{path}` is not a Python file")
     module = importlib.util.module_from_spec(spec)

@@ -59,9 +59,8 @@ def pair(one: Path, other: Path, node: str, *, listen: str, agents: str = "*") -
         "127.0.0.1:0",
         "--home",
         str(one),
-        "--name",
-        "here",
     ]
+    line += [] if one.exists() else ["--name", "here"]
     inviting = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
     assert inviting.stdout is not None
     joined = command("join", "-", "--home", str(other), "--at", listen, input=inviting.stdout.readline())

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteAgent", "RemoteExecutor", "RemoteModel", "is_remote"]
 
+#: What CrewAI is told that a model or an executor is; it knows none of this type.
+_TYPE = "sealwire-remote"
+
 #: The largest count of tokens that is believed; more than any model has ever used.
 _MOST_TOKENS = 10**12
 
@@ -35,7 +38,7 @@ class RemoteModel(BaseLLM):
     cannot bring the agent back as a local one that is not sealed.
     """
 
-    llm_type: str = "sealwire-remote"
+    llm_type: str = _TYPE
 
     def call(self, messages: Any, *args: Any, **kwargs: Any) -> str:
         """Ask the model on the other host."""
@@ -109,7 +112,7 @@ class RemoteExecutor:
 
     def model_dump(self, **_: Any) -> dict[str, str]:
         """What a checkpoint keeps of it; nothing is restored from that."""
-        return {"executor_type": RemoteModel.llm_type}
+        return {"executor_type": _TYPE}
 
     def invoke(self, inputs: dict[str, Any]) -> dict[str, str]:
         """Do the work of one task, within the agent's time."""
