@@ -1,6 +1,6 @@
 //! The command `sealwire`, as a library: the binary of this crate and the Python package run the same one.
 //!
-//! What needs Python (a CrewAI program, the demo) is handed back to the caller as a [`Call`]: the binary starts an interpreter for it, the
+//! What needs Python (a CrewAI program, agents that are served, the demo) is handed back to the caller as a [`Call`]: the binary starts an interpreter for it, the
 //! Python package is in one already, and either way no Rust stands between the interpreter and the user's program.
 //!
 //! ```

@@ -155,7 +155,8 @@ impl Node {
         let (runtime, inner) = self.parts()?;
         let (from, to) = (sender.parse::<Address>()?, reader.parse::<Address>()?);
         let draft = draft(kind, body, Words { thread, labels, content_type, answers, came_from });
-        let deadline = Duration::try_from_secs_f64(timeout).map_err(|_| PyErr::from(PyTypeError::new_err("timeout is a number of seconds")))?;
+        let deadline =
+            Duration::try_from_secs_f64(timeout).map_err(|_| PyErr::from(PyTypeError::new_err("timeout is a number of seconds")))?;
         inner.know_peers();
         let reply = py.detach(|| {
             let patience = Patience { until: Instant::now() + deadline, given_up };
@@ -209,7 +210,10 @@ impl Node {
     /// The nodes it knows a way to: name, location if it has one, whether there is a connection, and what the trouble was if there was any.
     fn peers(&self) -> Result<Vec<(String, Option<String>, bool, Option<String>)>, Raised> {
         let peers = self.parts()?.1.streams.peers();
-        Ok(peers.into_iter().map(|peer| (peer.name, peer.location.map(|at| at.as_str().to_owned()), peer.connected, peer.trouble)).collect())
+        Ok(peers
+            .into_iter()
+            .map(|peer| (peer.name, peer.location.map(|at| at.as_str().to_owned()), peer.connected, peer.trouble))
+            .collect())
     }
 
     /// Stops. With a home, what is under way goes on in the next process.
@@ -371,7 +375,8 @@ fn reply(said: &Bound<'_, PyAny>) -> PyResult<Reply> {
     if let Ok(body) = said.cast::<PyBytes>() {
         return Ok(Reply::new("result", body.as_bytes()));
     }
-    let said = said.cast::<PyTuple>().map_err(|_| PyTypeError::new_err("a handler returns None, bytes, or (kind, body, content_type, labels)"))?;
+    let said =
+        said.cast::<PyTuple>().map_err(|_| PyTypeError::new_err("a handler returns None, bytes, or (kind, body, content_type, labels)"))?;
     let (kind, body, content_type, labels): (String, Vec<u8>, Option<String>, Vec<String>) = said.extract()?;
     let reply = content_type.into_iter().fold(Reply::new(kind, body), Reply::content_type);
     Ok(labels.into_iter().fold(reply, Reply::label))
