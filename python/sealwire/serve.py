@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _STOPPED = 0
-_FAILED = 1
 _NOT_STARTED = 2
 _INTERRUPTED = 128 + signal.SIGINT
 
@@ -48,12 +47,9 @@ def main(argv: Sequence[str]) -> int:
     try:
         agents = _agents(options)
         node = _node(options, agents)
-    except NotStarted as error:
+    except (NotStarted, SealwireError) as error:
         _say(str(error))
         return _NOT_STARTED
-    except SealwireError as error:
-        _say(str(error))
-        return _FAILED
     return _until_stopped(node)
 
 

@@ -104,9 +104,9 @@ def test_the_other_things_that_make_agents(folder: Path) -> None:
         (["none.py:x"], 2, "there is no file `none.py`"),
         (["none:x"], 2, "there is no module `none`"),
         (["--all", "agents.py:researcher"], 2, "with --all, a file or module is named and nothing in it: `agents.py`"),
-        (["--home", "none", "agents.py:researcher"], 1, "there is no home at none: join a domain first"),
+        (["--home", "none", "agents.py:researcher"], 2, "there is no home at none: join a domain first"),
         (["--audit", "none/log", "agents.py:researcher"], 2, "cannot write the audit log `none/log`"),
-        (["--listen", "pigeon://x", "agents.py:researcher"], 1, "pigeon"),
+        (["--listen", "pigeon://x", "agents.py:researcher"], 2, "pigeon"),
     ],
 )
 def test_what_cannot_be_served_is_named_with_the_remedy(
@@ -128,7 +128,7 @@ def test_a_port_that_is_taken_is_named(folder: Path, monkeypatch: pytest.MonkeyP
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert main(["--home", "keys", "--listen", f"tcp://127.0.0.1:{port}", "agents.py:researcher"]) == 1
+        assert main(["--home", "keys", "--listen", f"tcp://127.0.0.1:{port}", "agents.py:researcher"]) == 2
     error = capsys.readouterr().err
     assert f"cannot listen at tcp://127.0.0.1:{port}" in error
     assert "listen elsewhere" in error

@@ -33,6 +33,10 @@ __all__ = ["Errand", "errand_to"]
 _MODEL_TIME = 300.0
 
 
+#: Call-backs that one caller answers at a time. Each has a thread, and may wait for an agent that calls back in turn.
+_CALL_BACKS = 64
+
+
 class Errand(Handoff):
     """From the agent at work here, or the crew, to an agent on another host, and back."""
 
@@ -101,7 +105,7 @@ class Errand(Handoff):
         try:
             self._require_member()
             node = seal.shared.node()
-            node.serve(self.caller.partition("@")[0], _CallBack.answer)
+            node.serve(self.caller.partition("@")[0], _CallBack.answer, at_once=_CALL_BACKS)
             reply = node.request(
                 self.caller,
                 self.reader,

@@ -33,6 +33,9 @@ _Reply = tuple[str, bytes, str, list[str]]
 #: Tools a caller may keep on its side: more than a model can choose among, few enough that nobody fills the memory with them.
 _MOST_TOOLS = 256
 
+#: Seconds by which the clocks of two hosts may differ (SPEC, "Limits").
+_CLOCKS_DIFFER = 120
+
 #: Bytes of a reply: an envelope has 16 MiB for it, the header and the certificate.
 _MOST_BYTES = 16 * 2**20 - 2**16
 
@@ -158,8 +161,13 @@ def _stop_with(request: Incoming, agent: Any) -> None:
 
 
 def _require_waiting(request: Incoming) -> None:
-    if request.cancelled or time.time() > request.deadline:
+    if request.cancelled or _left(request) <= 0:
         raise RemoteError("who asked does not wait any more")
+
+
+def _left(request: Incoming) -> float:
+    """Seconds for which somebody may still be waiting, if the clocks differ as far as they may."""
+    return request.deadline + _CLOCKS_DIFFER - time.time()
 
 
 def _are_messages(messages: Any) -> bool:
@@ -203,7 +211,7 @@ def _callers_tool(node: Node, request: Incoming, work: str, described: Any) -> _
             header.sender,
             canonical({"arguments": arguments, "tool": name, "work": work}),
             kind="tool",
-            timeout=max(1.0, request.deadline - time.time()),
+            timeout=max(1.0, _left(request)),
             thread=header.thread,
             labels=sorted(header.labels),
             content_type=JSON,
