@@ -34,6 +34,7 @@ impl Command {
     pub(crate) fn home(&self) -> Option<&Path> {
         match self {
             Self::Run(run) => Some(run.home.as_deref().unwrap_or(Path::new(HOME))),
+            Self::Serve(serve) => Some(&serve.home),
             Self::Demo(_) => None,
             Self::Show(show) => Some(show.home.as_deref().unwrap_or(Path::new(HOME))),
             Self::Init(init) => Some(&init.home),
@@ -50,6 +51,7 @@ impl Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Run),
+    Serve(Serve),
     Demo(Demo),
     Show(Show),
     Init(Init),
@@ -80,6 +82,33 @@ pub(crate) struct Run {
     /// The Python file to run, and its arguments
     #[arg(value_name = "FILE", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) program: Vec<OsString>,
+}
+
+/// Serve CrewAI agents to crews on other hosts, until it is stopped.
+///
+/// The agents work here, with their models, tools and secrets; crews elsewhere in the domain use them by `remote("name@node")`. This machine must
+/// have joined the domain, by `sealwire join`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Serve {
+    /// An agent, a list of agents, a crew, or a function that makes one of these; with --all, `:ATTRIBUTE` is left out
+    #[arg(value_name = "MODULE:ATTRIBUTE|FILE:ATTRIBUTE", required = true)]
+    pub(crate) targets: Vec<String>,
+    /// Serve every agent that is found in the modules or files
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// This machine's home
+    #[arg(long, value_name = "PATH", default_value = HOME)]
+    pub(crate) home: PathBuf,
+    /// Where to take connections; may be given several times [default: tcp://0.0.0.0:7451]
+    #[arg(long, value_name = "LOCATION")]
+    pub(crate) listen: Vec<String>,
+    /// The name it is served under, if there is one agent [default: made of its role]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Append a JSON line to FILE for each message sealed, opened or refused; never its content
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit: Option<PathBuf>,
 }
 
 /// Run a crew sealed, attack its wire, and show both on one screen; needs no network and no key.

@@ -1,6 +1,6 @@
 //! The command `sealwire`, as a library: the binary of this crate and the Python package run the same one.
 //!
-//! What needs Python (a CrewAI program, the demo) is handed back to the caller as a [`Call`]: the binary starts an interpreter for it, the
+//! What needs Python (a CrewAI program, agents that are served, the demo) is handed back to the caller as a [`Call`]: the binary starts an interpreter for it, the
 //! Python package is in one already, and either way no Rust stands between the interpreter and the user's program.
 //!
 //! ```
@@ -68,8 +68,8 @@ pub fn command<A: Into<OsString> + Clone>(line: impl IntoIterator<Item = A>) -> 
         Ok(arguments) => arguments,
         Err(usage) => return Outcome::Exit(terminal::usage(&usage)),
     };
-    // Under `run`, the process may not be the one that uses the home: nobody is asked twice.
-    let ask = if matches!(command, Command::Run(_)) { Ask::Nobody } else { Ask::OnTerminal };
+    // For what Python does, the process may not be the one that uses the home: nobody is asked twice.
+    let ask = if matches!(command, Command::Run(_) | Command::Serve(_)) { Ask::Nobody } else { Ask::OnTerminal };
     let unlocked = command.home().map_or(Ok(()), |home| passphrase::unlock(home, file.as_deref(), ask));
     if let Err(failure) = unlocked {
         return Outcome::Exit(terminal::finish(Err(failure), false));
@@ -87,6 +87,7 @@ pub fn command<A: Into<OsString> + Clone>(line: impl IntoIterator<Item = A>) -> 
             Ok(call) => Outcome::Python(call),
             Err(failure) => Outcome::Exit(terminal::finish(Err(failure), false)),
         },
+        Command::Serve(serve) => Outcome::Python(python::serve(serve)),
         Command::Demo(demo) => Outcome::Python(python::demo(&demo)),
     }
 }

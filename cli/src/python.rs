@@ -1,10 +1,10 @@
-//! `run` and `demo`: what is left for Python to do.
+//! `run`, `serve` and `demo`: what is left for Python to do.
 
 use std::ffi::{OsStr, OsString};
 
 use crate::{
     Call,
-    arguments::{Demo, Run},
+    arguments::{Demo, Run, Serve},
     failure::Failure,
 };
 
@@ -21,6 +21,17 @@ pub(crate) fn run(run: Run) -> Result<Call, Failure> {
     arguments.extend(run.module);
     arguments.extend(run.program);
     Ok(Call { module: "sealwire.run", arguments })
+}
+
+/// What to serve, in the one form that `sealwire.serve.main` reads: options first, then the targets.
+pub(crate) fn serve(serve: Serve) -> Call {
+    let mut arguments: Vec<OsString> = vec!["--home".into(), serve.home.into_os_string()];
+    arguments.extend(serve.listen.into_iter().flat_map(|location| ["--listen".into(), location.into()]));
+    arguments.extend(serve.name.into_iter().flat_map(|name| ["--name".into(), name.into()]));
+    arguments.extend(serve.audit.into_iter().flat_map(|file| ["--audit".into(), file.into_os_string()]));
+    arguments.extend(serve.all.then(|| "--all".into()));
+    arguments.extend(serve.targets.into_iter().map(OsString::from));
+    Call { module: "sealwire.serve", arguments }
 }
 
 pub(crate) fn demo(demo: &Demo) -> Call {

@@ -27,6 +27,16 @@ fn the_first_python_on_the_path_gets_the_whole_line_and_its_exit_code_is_ours() 
 }
 
 #[test]
+fn serve_is_left_to_python_too() -> Outcome {
+    let place = Place::new()?;
+    fake_python(&place, "bin/python3", true)?;
+    let mut serve = place.command(&["serve", "--listen", "tcp://127.0.0.1:0", "--home", "h", "a.py:one", "b:two"]);
+    let said = Said::from(serve.env("PATH", place.join("bin")).output()?);
+    assert_eq!(said.out, "bin/python3: -m sealwire serve --listen tcp://127.0.0.1:0 --home h a.py:one b:two\n");
+    Ok(())
+}
+
+#[test]
 fn an_active_environment_comes_first() -> Outcome {
     let place = Place::new()?;
     fake_python(&place, "bin/python3", true)?;

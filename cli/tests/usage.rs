@@ -9,7 +9,9 @@ use common::{Outcome, Place};
 #[test]
 fn help_and_version_are_no_errors() -> Outcome {
     let place = Place::new()?;
-    for line in [&["--help"][..], &["run", "--help"], &["show", "--help"], &["init", "-h"], &["demo", "--help"], &["help"]] {
+    for line in
+        [&["--help"][..], &["run", "--help"], &["serve", "--help"], &["show", "--help"], &["init", "-h"], &["demo", "--help"], &["help"]]
+    {
         let said = place.run(line)?;
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{line:?}");
         assert!(said.out.contains("Usage: sealwire") && !said.out.contains('\x1b'), "{}", said.out);
@@ -31,7 +33,9 @@ fn help_lists_the_exit_codes() -> Outcome {
 #[test]
 fn a_wrong_command_line_ends_with_two() -> Outcome {
     let place = Place::new()?;
-    for line in [&[][..], &["seal"], &["show"], &["show", "a", "b"], &["init", "--nodes", "x"], &["demo", "x"], &["run", "--hoem", "x"]] {
+    for line in
+        [&[][..], &["seal"], &["show"], &["show", "a", "b"], &["init", "--nodes", "x"], &["demo", "x"], &["serve"], &["run", "--hoem", "x"]]
+    {
         let said = place.run(line)?;
         assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{line:?}");
         assert!(!said.err.is_empty());

@@ -84,7 +84,7 @@ const SHORTEST_RESEND: Duration = Duration::from_millis(20);
 
 /// How a [`Node`] is made.
 pub struct Builder<T> {
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     transport: T,
     resend_after: Duration,
 }
@@ -155,7 +155,7 @@ impl<T> Drop for Owner<T> {
 
 /// A node as its tasks see it.
 struct Inner<T> {
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     transport: Arc<T>,
     couriers: Couriers<T>,
     resend_after: Duration,
@@ -185,8 +185,8 @@ struct Inner<T> {
 
 impl<T: Transport + 'static> Node<T> {
     /// How to make one, of an endpoint and whatever carries its envelopes.
-    pub fn builder(endpoint: Endpoint, transport: T) -> Builder<T> {
-        Builder { endpoint, transport, resend_after: RESEND_AFTER }
+    pub fn builder(endpoint: impl Into<Arc<Endpoint>>, transport: T) -> Builder<T> {
+        Builder { endpoint: endpoint.into(), transport, resend_after: RESEND_AFTER }
     }
 
     fn inner(&self) -> &Arc<Inner<T>> {

@@ -12,7 +12,7 @@ what is sealed for them.
 
 from __future__ import annotations
 
-from sealwire._sealwire import Endpoint, Entry, Header, Message, Request, Sealed
+from sealwire._sealwire import Endpoint, Entry, Header, Incoming, Message, Node, Request, Sealed
 from sealwire.audit import JsonLines
 from sealwire.exceptions import (
     AuditFailed,
@@ -28,6 +28,7 @@ from sealwire.exceptions import (
     NotAuthentic,
     NotSealed,
     Overloaded,
+    RemoteError,
     Revoked,
     SealwireError,
     TooLarge,
@@ -36,6 +37,7 @@ from sealwire.exceptions import (
     UnknownKey,
     UnknownLane,
     UnknownSigner,
+    Unreachable,
     UnsupportedCrewAI,
 )
 from sealwire.labels import current_labels, label
@@ -52,15 +54,18 @@ __all__ = [
     "Header",
     "HomeError",
     "IdReused",
+    "Incoming",
     "InvalidName",
     "JsonLines",
     "Malformed",
     "MemoryTransport",
     "Message",
     "Misdirected",
+    "Node",
     "NotAuthentic",
     "NotSealed",
     "Overloaded",
+    "RemoteError",
     "Request",
     "Revoked",
     "Sealed",
@@ -72,6 +77,7 @@ __all__ = [
     "UnknownKey",
     "UnknownLane",
     "UnknownSigner",
+    "Unreachable",
     "UnsupportedCrewAI",
     "current_labels",
     "label",

@@ -1,12 +1,12 @@
 """The native half of `sealwire`: keys, formats and checks."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
 from sealwire.exceptions import SealwireError
 
-__all__ = ["Endpoint", "Entry", "Header", "Message", "Request", "Sealed", "command"]
+__all__ = ["Endpoint", "Entry", "Header", "Incoming", "Message", "Node", "Request", "Sealed", "command"]
 
 _Ref = tuple[bytes, bytes]
 
@@ -54,6 +54,72 @@ class Endpoint:
     def open_all(self, envelopes: Sequence[bytes]) -> list[Message | SealwireError]: ...
     def certificate(self, address: str) -> bytes: ...
     def introduce(self, certificate: bytes) -> str: ...
+    def members(self) -> list[tuple[str, list[str], list[str]]]: ...
+
+@final
+class Node:
+    """Sends and receives for the agents of one endpoint, and keeps what is under way through a restart."""
+
+    def __new__(cls, endpoint: Endpoint, *, listen: Sequence[str] = ..., peers: Mapping[str, str] = ...) -> Node: ...
+    @property
+    def endpoint(self) -> Endpoint: ...
+    @property
+    def listening(self) -> list[str]: ...
+    def host(self, name: str) -> str: ...
+    def serve(
+        self,
+        name: str,
+        handler: Callable[[Incoming], bytes | tuple[str, bytes, str | None, Sequence[str]] | None],
+        *,
+        at_once: int = 8,
+    ) -> str: ...
+    def request(
+        self,
+        sender: str,
+        reader: str,
+        body: bytes,
+        *,
+        kind: str,
+        timeout: float,
+        thread: bytes | None = None,
+        labels: Sequence[str] = ...,
+        content_type: str | None = None,
+        answers: _Ref | None = None,
+        came_from: _Ref | None = None,
+        on_sent: Callable[[_Ref], object] | None = None,
+        on_part: Callable[[bytes | None], object] | None = None,
+        given_up: Callable[[], bool] | None = None,
+    ) -> Message: ...
+    def send(
+        self,
+        sender: str,
+        reader: str,
+        body: bytes,
+        *,
+        kind: str,
+        thread: bytes | None = None,
+        labels: Sequence[str] = ...,
+        content_type: str | None = None,
+        answers: _Ref | None = None,
+        came_from: _Ref | None = None,
+    ) -> _Ref: ...
+    def under_way(self) -> int: ...
+    def peers(self) -> list[tuple[str, str | None, bool, str | None]]: ...
+    def close(self) -> None: ...
+
+@final
+class Incoming:
+    """A message for a handler, which is given each at least once."""
+
+    @property
+    def message(self) -> Message: ...
+    @property
+    def redelivered(self) -> bool: ...
+    @property
+    def deadline(self) -> int: ...
+    @property
+    def cancelled(self) -> bool: ...
+    def part(self, part: bytes) -> None: ...
 
 @final
 class Sealed:

@@ -20,6 +20,7 @@ __all__ = [
     "NotAuthentic",
     "NotSealed",
     "Overloaded",
+    "RemoteError",
     "Revoked",
     "SealwireError",
     "TooLarge",
@@ -28,6 +29,7 @@ __all__ = [
     "UnknownKey",
     "UnknownLane",
     "UnknownSigner",
+    "Unreachable",
     "UnsupportedCrewAI",
 ]
 
@@ -110,6 +112,14 @@ class HomeError(SealwireError):
 
 class TransportError(SealwireError):
     """The transport did not take an envelope, or did not bring one."""
+
+
+class Unreachable(SealwireError, TimeoutError):
+    """No reply came in time: the other node does not run, cannot be reached, or is not done yet."""
+
+
+class RemoteError(SealwireError):
+    """The agent on the other host could not do it; the text is its own."""
 
 
 class UnsupportedCrewAI(SealwireError):

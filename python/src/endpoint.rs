@@ -3,6 +3,7 @@
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use pyo3::{prelude::*, pybacked::PyBackedBytes, types::PyBytes};
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// A message as Python names it: `(signer, id)`.
-type Ref = ([u8; 16], [u8; 16]);
+pub(crate) type Ref = ([u8; 16], [u8; 16]);
 
 /// Hosts agents, seals what they write and opens what is sealed for them.
 ///
@@ -23,7 +24,7 @@ type Ref = ([u8; 16], [u8; 16]);
 /// `policy(request)` allows by returning `True`; `audit(entry)` must not raise. Shared by threads.
 #[pyclass(frozen, module = "sealwire")]
 pub(crate) struct Endpoint {
-    endpoint: sealwire::Endpoint,
+    pub(crate) endpoint: Arc<sealwire::Endpoint>,
     home: Option<PathBuf>,
     /// Whether this call made the home.
     #[pyo3(get)]
@@ -57,7 +58,7 @@ impl Endpoint {
             None => builder.in_memory(node).map(|endpoint| (endpoint, Created::Before)),
             Some(home) => builder.home_or_init(home, node),
         })?;
-        Ok(Self { endpoint, home, created: created == Created::Now })
+        Ok(Self { endpoint: Arc::new(endpoint), home, created: created == Created::Now })
     }
 
     /// The node's name.
@@ -81,6 +82,12 @@ impl Endpoint {
     /// Hosts an agent: makes or loads its keys, certifies it, and returns its address. Hosting it again changes nothing.
     fn host(&self, py: Python<'_>, name: &str) -> Result<String, Raised> {
         Ok(py.detach(|| self.endpoint.host(name))?.to_string())
+    }
+
+    /// The nodes of the domain: name, patterns of the agents each may host, and where it is.
+    fn members(&self) -> Vec<(String, Vec<String>, Vec<String>)> {
+        let nodes = self.endpoint.roster().claims().nodes.clone();
+        nodes.into_iter().map(|node| (node.name, node.hosts, node.addresses)).collect()
     }
 
     /// Addresses of the agents hosted here.
@@ -109,11 +116,7 @@ impl Endpoint {
         lifetime: Option<u64>,
     ) -> Result<Sealed, Raised> {
         let (from, to) = (sender.parse::<Address>()?, reader.parse::<Address>()?);
-        let mut draft = labels.into_iter().fold(Draft::new(kind, body), Draft::label);
-        draft = thread.into_iter().map(Thread::from_bytes).fold(draft, Draft::thread);
-        draft = content_type.into_iter().fold(draft, Draft::content_type);
-        draft = answers.into_iter().map(message_ref).fold(draft, Draft::answers);
-        draft = came_from.into_iter().map(message_ref).fold(draft, Draft::came_from);
+        let mut draft = draft(kind, body, Words { thread, labels, content_type, answers, came_from });
         draft = lifetime.into_iter().fold(draft, Draft::lifetime);
         let sealed = py.detach(|| self.endpoint.seal(&from, &to, &draft))?;
         Ok(Sealed::new(py, sealed)?)
@@ -162,6 +165,23 @@ impl Endpoint {
 
 /// The node of a home that nobody named.
 const DEFAULT_NODE: &str = "local";
+
+/// What a message says beside kind and body.
+pub(crate) struct Words<'a> {
+    pub(crate) thread: Option<[u8; 16]>,
+    pub(crate) labels: Vec<String>,
+    pub(crate) content_type: Option<&'a str>,
+    pub(crate) answers: Option<Ref>,
+    pub(crate) came_from: Option<Ref>,
+}
+
+pub(crate) fn draft<B: AsRef<[u8]>>(kind: &str, body: B, words: Words<'_>) -> Draft<B> {
+    let draft = words.labels.into_iter().fold(Draft::new(kind, body), Draft::label);
+    let draft = words.thread.into_iter().map(Thread::from_bytes).fold(draft, Draft::thread);
+    let draft = words.content_type.into_iter().fold(draft, Draft::content_type);
+    let draft = words.answers.into_iter().map(message_ref).fold(draft, Draft::answers);
+    words.came_from.into_iter().map(message_ref).fold(draft, Draft::came_from)
+}
 
 fn message_ref((signer, id): Ref) -> MessageRef {
     MessageRef { signer: KeyId::from_bytes(signer), id: MessageId::from_bytes(id) }

@@ -1,7 +1,7 @@
 //! Errors of the core as the exceptions of `sealwire.exceptions`.
 
 use pyo3::{import_exception, prelude::*};
-use sealwire::{EndpointError, InvalidName as Invalid, OpenError, SealError};
+use sealwire::{EndpointError, InvalidName as Invalid, OpenError, SealError, node::NodeError};
 
 import_exception!(sealwire.exceptions, AuditFailed);
 import_exception!(sealwire.exceptions, Denied);
@@ -16,12 +16,15 @@ import_exception!(sealwire.exceptions, Misdirected);
 import_exception!(sealwire.exceptions, NotAuthentic);
 import_exception!(sealwire.exceptions, Overloaded);
 import_exception!(sealwire.exceptions, Revoked);
+import_exception!(sealwire.exceptions, RemoteError);
 import_exception!(sealwire.exceptions, SealwireError);
 import_exception!(sealwire.exceptions, TooLarge);
+import_exception!(sealwire.exceptions, TransportError);
 import_exception!(sealwire.exceptions, UnknownAgent);
 import_exception!(sealwire.exceptions, UnknownKey);
 import_exception!(sealwire.exceptions, UnknownLane);
 import_exception!(sealwire.exceptions, UnknownSigner);
+import_exception!(sealwire.exceptions, Unreachable);
 
 /// An error of the core on its way to Python.
 pub(crate) struct Raised(PyErr);
@@ -88,6 +91,30 @@ impl From<EndpointError> for Raised {
             EndpointError::NotAllowed(_) => Revoked::new_err(text),
             EndpointError::Refused(error) => return error.into(),
             EndpointError::Store(_) => HomeError::new_err(text),
+            _ => SealwireError::new_err(text),
+        })
+    }
+}
+
+impl Raised {
+    /// What the network said.
+    pub(crate) fn transport(error: &std::io::Error) -> Self {
+        Self(TransportError::new_err(error.to_string()))
+    }
+}
+
+impl From<NodeError> for Raised {
+    fn from(error: NodeError) -> Self {
+        let text = error.to_string();
+        Self(match error {
+            NodeError::Host(error) => return error.into(),
+            NodeError::Seal(error) => return error.into(),
+            NodeError::Unreachable(_) | NodeError::Deadline => Unreachable::new_err(text),
+            NodeError::Failed(_) | NodeError::NoReply => RemoteError::new_err(text),
+            NodeError::Reserved(_) => InvalidName::new_err(text),
+            NodeError::Overloaded => Overloaded::new_err(text),
+            NodeError::Store(_) => HomeError::new_err(text),
+            NodeError::Closed => TransportError::new_err(text),
             _ => SealwireError::new_err(text),
         })
     }

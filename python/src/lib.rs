@@ -12,6 +12,7 @@ mod error;
 mod header;
 mod hooks;
 mod message;
+mod node;
 
 /// The native half of `sealwire`.
 #[pymodule(gil_used = false)]
@@ -26,4 +27,6 @@ mod _sealwire {
     use super::hooks::{Entry, Request};
     #[pymodule_export]
     use super::message::{Message, Sealed};
+    #[pymodule_export]
+    use super::node::{Incoming, Node};
 }

@@ -16,7 +16,10 @@ from __future__ import annotations
 
 from sealwire.crewai.block import Block, sealed
 from sealwire.crewai.log import Record
+from sealwire.crewai.remote import remote
 from sealwire.crewai.seal import Seal, seal
+from sealwire.crewai.serve import serve
+from sealwire.crewai.served import incoming
 from sealwire.crewai.task_labels import label
 
-__all__ = ["Block", "Record", "Seal", "label", "seal", "sealed"]
+__all__ = ["Block", "Record", "Seal", "incoming", "label", "remote", "seal", "sealed", "serve"]

@@ -29,6 +29,8 @@ class Said:
     ref: tuple[bytes, bytes]
     body: bytes
     labels: frozenset[str]
+    here: bool = True
+    """Whether its author is hosted here, and can sign it for another reader."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def labels_of_sources(run: Run, task: Any) -> frozenset[str]:
 def _piece(run: Run, task: Any, raw: str) -> Piece:
     said, body = run.said_in(task), encoded(raw)
     labels = labels_of(task) | (said.labels if said else frozenset())
-    if said is not None and said.body == body:
+    if said is not None and said.body == body and said.here:
         return Piece(said.author, body, labels, said.ref)
     return Piece(run.seal.orchestrator, body, labels, said.ref if said else None)
 

@@ -16,13 +16,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealwire._sealwire import Endpoint, Entry, Request
+from sealwire._sealwire import Endpoint, Entry, Node, Request
 
 __all__ = ["Rules", "SharedEndpoint", "endpoint_for"]
 
 #: Kickoffs whose rules are remembered after they ended, for messages that
 #: arrive late. Older ones are refused.
 _REMEMBERED = 4096
+
+#: Kinds a node makes by itself; no agent is given them, and they belong to no kickoff.
+_ABOUT_MESSAGES = frozenset({"ack", "cancel"})
 
 _endpoints: dict[str, SharedEndpoint] = {}
 _lock = threading.Lock()
@@ -42,6 +45,15 @@ class SharedEndpoint:
     def __init__(self, home: str | None) -> None:
         self._book = _RuleBook()
         self.endpoint = Endpoint(home, policy=self._book.allows, audit=self._book.record)
+        self._node: Node | None = None
+        self._lock = threading.Lock()
+
+    def node(self) -> Node:
+        """The node that reaches agents on other hosts, started when it is needed first."""
+        with self._lock:
+            if self._node is None:
+                self._node = Node(self.endpoint)
+            return self._node
 
     def register(self, thread: bytes, rules: Rules) -> None:
         """Let `rules` decide about the messages of `thread`, a kickoff that begins."""
@@ -76,6 +88,8 @@ class _RuleBook:
                 self._ended.popitem(last=False)
 
     def allows(self, request: Request) -> object:
+        if request.kind in _ABOUT_MESSAGES:
+            return True
         with self._lock:
             rules = self._rules_of(request.header.thread)
         if rules is None:

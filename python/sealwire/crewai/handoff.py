@@ -40,7 +40,9 @@ class Handoff:
         self.labels = inherited_labels()
         with run.guard():
             self.reader = run.seal.address_of(agent)
-            self.caller = at_work.address if at_work else run.seal.orchestrator
+            self.caller = at_work.address if at_work and not at_work.errand else run.seal.orchestrator
+            # The crew signs for an agent on another host, and names what that agent has signed itself.
+            self._came_from = at_work.asked if at_work else None
 
     def give_task(self, task: Any, context: str | None) -> str | None:
         """Seal the prompt of `task` and its context for the agent; return the context it opened."""
@@ -103,7 +105,7 @@ class Handoff:
         return self._seal(part.sender, self.reader, part.body, "context", labels, TEXT, came_from=part.came_from)
 
     def _ask(self, body: bytes, labels: frozenset[str]) -> Sealed:
-        sealed = self._seal(self.caller, self.reader, body, self._kind, labels, JSON)
+        sealed = self._seal(self.caller, self.reader, body, self._kind, labels, JSON, came_from=self._came_from)
         self._asked = sealed.header.ref
         return sealed
 

@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from sealwire._sealwire import Message
     from sealwire.crewai.post import Delivered
 
 __all__ = ["Log", "Record"]
@@ -23,7 +24,7 @@ class Record(NamedTuple):
     """One message that was sealed, carried, opened and allowed.
 
     `size` is the length of the body, `wire_size` that of the envelope, both in
-    bytes; `form` is ``opening`` or ``lane``; `answers` and `came_from` name
+    bytes (``None`` for what a node carried); `form` is ``opening`` or ``lane``; `answers` and `came_from` name
     other messages by signer and id.
     """
 
@@ -38,7 +39,7 @@ class Record(NamedTuple):
     form: str
     answers: tuple[bytes, bytes] | None
     came_from: tuple[bytes, bytes] | None
-    wire_size: int
+    wire_size: int | None
     first_bytes: bytes
 
     @property
@@ -63,7 +64,11 @@ class Log:
 
     def add(self, delivered: Delivered) -> None:
         """Note a message that passed."""
-        self._keep(_record(delivered))
+        self._keep(_record(delivered.message, delivered.envelope))
+
+    def add_reply(self, message: Message) -> None:
+        """Note what an agent on another host has said; its envelope has gone with the node that opened it."""
+        self._keep(_record(message, None))
 
     def records(self) -> list[Record]:
         """All that is kept, oldest first."""
@@ -78,8 +83,8 @@ class Log:
             self._outer._keep(record)
 
 
-def _record(delivered: Delivered) -> Record:
-    message, header = delivered.message, delivered.message.header
+def _record(message: Message, envelope: bytes | None) -> Record:
+    header = message.header
     return Record(
         sender=header.sender,
         reader=header.reader,
@@ -92,6 +97,6 @@ def _record(delivered: Delivered) -> Record:
         form=message.form,
         answers=header.answers,
         came_from=header.came_from,
-        wire_size=len(delivered.envelope),
-        first_bytes=delivered.envelope[:_SHOWN],
+        wire_size=None if envelope is None else len(envelope),
+        first_bytes=b"" if envelope is None else envelope[:_SHOWN],
     )

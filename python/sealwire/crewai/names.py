@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from sealwire.exceptions import InvalidName
 
-__all__ = ["Names", "role_of", "slug"]
+__all__ = ["Names", "require_name", "role_of", "slug"]
 
 #: What the wire format accepts as the name of an agent.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -37,7 +37,7 @@ class Names:
     def __init__(self, orchestrator: str, chosen: Mapping[Any, str] | None = None) -> None:
         self._chosen = dict(chosen or {})
         for name in self._chosen.values():
-            _require_name(name)
+            require_name(name)
         self._lock = threading.RLock()
         self._by_agent: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._by_role: dict[str, str] = {}
@@ -88,7 +88,7 @@ class Names:
         return self._claim_next(slug(role), role)
 
     def _claim(self, name: str, owner: str) -> str:
-        _require_name(name)
+        require_name(name)
         if name in self._owner:
             raise InvalidName(f"the name {name!r} is taken by {self._owner[name]!r}, so {owner!r} cannot have it")
         self._owner[name] = owner
@@ -124,6 +124,7 @@ def slug(text: str) -> str:
     return f"{stem[:_STEM].strip('-') or 'agent'}-{digest.hexdigest()[:8]}"
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str) -> None:
+    """Raise :class:`~sealwire.InvalidName` unless the wire format accepts it."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidName(f"{name!r} is not a name: 1 to 64 of a-z, 0-9, '.', '_', '-', starting with a letter or digit")

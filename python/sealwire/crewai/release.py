@@ -6,7 +6,8 @@ is missing, that is an error here, before anything could run unsealed.
 
 from __future__ import annotations
 
-from importlib import metadata
+from contextlib import nullcontext
+from importlib import import_module, metadata
 from typing import Any
 
 from sealwire.exceptions import UnsupportedCrewAI
@@ -21,13 +22,20 @@ except ModuleNotFoundError as error:
 __all__ = [
     "Agent",
     "BaseAgent",
+    "BaseLLM",
+    "BaseTool",
     "ConditionalTask",
     "Crew",
+    "LLMCallType",
+    "LLMStreamChunkEvent",
     "LiteAgent",
     "Task",
     "coworker_tools",
+    "crewai_event_bus",
     "divider",
+    "llm_call_context",
     "require",
+    "save_to_memory",
 ]
 
 
@@ -41,9 +49,19 @@ def _missing(what: str) -> UnsupportedCrewAI:
 
 try:
     from crewai.agents.agent_builder.base_agent import BaseAgent
+    from crewai.events import LLMStreamChunkEvent, crewai_event_bus
+    from crewai.events.types.llm_events import LLMCallType
+    from crewai.llms.base_llm import BaseLLM
     from crewai.tasks.conditional_task import ConditionalTask
+    from crewai.tools import BaseTool
 except ImportError as error:
     raise _missing(str(error.name or error)) from error
+
+llm_call_context: Any
+try:
+    from crewai.llms.base_llm import llm_call_context
+except ImportError:  # its events have no ids yet
+    llm_call_context = nullcontext
 
 try:
     from crewai.utilities import formatter
@@ -70,6 +88,27 @@ def coworker_tools() -> dict[type, str]:
     except ImportError as error:
         raise _missing(str(error.name or error)) from error
     return {DelegateWorkTool: "delegate", AskQuestionTool: "ask"}
+
+
+#: What CrewAI's executors save a result to memory with; newer releases have the first, older ones the others.
+_SAVERS = ("_save_to_memory", "_create_short_term_memory", "_create_long_term_memory", "_create_external_memory")
+
+#: Where they are.
+_EXECUTORS = {"base_agent_executor": "BaseAgentExecutor", "base_agent_executor_mixin": "CrewAgentExecutorMixin"}
+
+
+def save_to_memory(executor: Any, said: str) -> None:
+    """Save what an agent said to the memory of its crew, as CrewAI's executors do after a task."""
+    finish = import_module("crewai.agents.parser").AgentFinish(thought="", output=said, text=said)
+    for module, name in _EXECUTORS.items():
+        try:
+            cls = getattr(import_module(f"crewai.agents.agent_builder.{module}"), name)
+        except ImportError:
+            continue
+        for saver in filter(None, (getattr(cls, name, None) for name in _SAVERS)):
+            saver(executor, finish)
+        return
+    raise _missing("executor that saves to memory")
 
 
 def require(cls: type, *names: str) -> None:

@@ -23,6 +23,7 @@ from sealwire.labels import current_labels, label
 
 if TYPE_CHECKING:
     from sealwire.crewai.context import Said
+    from sealwire.crewai.errand import Errand
     from sealwire.crewai.prompts import Reading
     from sealwire.crewai.seal import Seal
 
@@ -142,6 +143,10 @@ class Frame:
     work: Any
     labels: frozenset[str]
     reading: Reading | None = None
+    errand: Errand | None = None
+    """What it was sent on, if it works on another host."""
+    asked: tuple[bytes, bytes] | None = None
+    """The message by which that agent asks for what is done here now."""
 
     @contextmanager
     def active(self) -> Iterator[None]:

@@ -23,8 +23,9 @@ from sealwire.crewai.names import Names, slug
 from sealwire.crewai.post import Post, post_for
 from sealwire.crewai.prompts import watch as watch_prompts
 from sealwire.crewai.release import BaseAgent, Crew
+from sealwire.crewai.remote_agent import is_remote
 from sealwire.crewai.threads import watch as watch_threads
-from sealwire.exceptions import SealwireError
+from sealwire.exceptions import HomeError, SealwireError
 from sealwire.transport import MemoryTransport, Transport
 
 if TYPE_CHECKING:
@@ -175,12 +176,26 @@ class Seal:
         return self.log.records()
 
     def address_of(self, agent: Any) -> str:
-        """The address of `agent`, which gets an identity if it has none yet."""
+        """The address of `agent`, which gets an identity if it has none yet; on another host it has its own (or is given as it)."""
+        if isinstance(agent, str):
+            return agent
+        if is_remote(agent):
+            return self._reached(agent)
         name = self.names.of(agent)
         address = self._addresses.get(name)
         if address is None:
             address = self._addresses[name] = self.endpoint.host(name)
         return address
+
+    def _reached(self, agent: Any) -> str:
+        """The address of an agent on another host, which only the node that knows that host can reach."""
+        present = swap.seal_of(agent)
+        if present is not None and present.shared is not self.shared:
+            raise HomeError(
+                f"`{agent.sealwire_address}` is reached from the home {present.home}, and its crew has the home {self.home}: "
+                "give seal() and remote() the same `home`"
+            )
+        return str(agent.sealwire_address)
 
     def cover(self, crew_or_agent: Any) -> None:
         """Seal a crew and all its agents, or one agent."""
@@ -189,7 +204,8 @@ class Seal:
             self.adopt(crew_or_agent)
             return
         for agent in _members(crew_or_agent):
-            self.names.declare(agent)
+            if not is_remote(agent):
+                self.names.declare(agent)
         for agent in _members(crew_or_agent):
             self.adopt(agent)
         swap.seal_crew(crew_or_agent, self)
@@ -219,7 +235,8 @@ class Seal:
 
     def carry(self, agent: Any, copy: Any) -> None:
         """Seal `copy` under the name of `agent`."""
-        self.names.carry(agent, copy)
+        if not is_remote(agent):
+            self.names.carry(agent, copy)
         self.adopt(copy)
 
     def require(self, asked: Options) -> None:

@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sealwire.crewai.coworkers import kind_of_call
+from sealwire.crewai.errand import Errand
 from sealwire.crewai.handoff import Handoff
+from sealwire.crewai.remote_agent import is_remote
 from sealwire.crewai.run import Frame, Run, current_run, hear, speaker
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def execute_task(call: Call) -> Any:
     with _run_for(call) as run:
         if _is_own_retry(run, call, task):
             return call.run_inner()
-        handoff = Handoff(run, call.agent, kind_of_call("task"))
+        handoff = _hand_off(run, call.agent, kind_of_call("task"))
         call = call.with_argument(1, "context", handoff.give_task(task, call.argument(1, "context")))
         with handoff.frame(task).active():
             result = call.run_outer()
@@ -81,7 +83,7 @@ async def aexecute_task(call: Call) -> Any:
     with _run_for(call) as run:
         if _is_own_retry(run, call, task):
             return await call.run_inner()
-        handoff = Handoff(run, call.agent, kind_of_call("task"))
+        handoff = _hand_off(run, call.agent, kind_of_call("task"))
         context = await asyncio.to_thread(handoff.give_task, task, call.argument(1, "context"))
         with handoff.frame(task).active():
             result = await call.with_argument(1, "context", context).run_outer()
@@ -96,7 +98,7 @@ def kickoff(call: Call) -> Any:
     with _run_for(call) as run:
         if _is_own_retry(run, call, messages):
             return call.run_inner()
-        handoff = Handoff(run, call.agent, kind_of_call("prompt"))
+        handoff = _hand_off(run, call.agent, kind_of_call("prompt"))
         opened = handoff.give_messages(messages)
         frame = handoff.frame(opened)
         with frame.active():
@@ -114,7 +116,7 @@ async def akickoff(call: Call) -> Any:
     with _run_for(call) as run:
         if _is_own_retry(run, call, messages):
             return await call.run_inner()
-        handoff = Handoff(run, call.agent, kind_of_call("prompt"))
+        handoff = _hand_off(run, call.agent, kind_of_call("prompt"))
         opened = await asyncio.to_thread(handoff.give_messages, messages)
         with handoff.frame(opened).active():
             result = await call.with_argument(0, "messages", opened).run_outer()
@@ -143,6 +145,10 @@ def _run_for(call: Call) -> Iterator[Run]:
     run = Run(call.seal)
     with run.active():
         yield run
+
+
+def _hand_off(run: Run, agent: Any, kind: str) -> Handoff:
+    return Errand(run, agent, kind) if is_remote(agent) else Handoff(run, agent, kind)
 
 
 def _is_own_retry(run: Run, call: Call, work: Any) -> bool:

@@ -7,11 +7,16 @@ that the same thing is always the same bytes.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-__all__ = ["JSON", "TEXT", "canonical", "decoded", "encoded", "result_words"]
+from sealwire.exceptions import RemoteError
+
+if TYPE_CHECKING:
+    from sealwire._sealwire import Message
+
+__all__ = ["JSON", "TEXT", "canonical", "decoded", "encoded", "fields", "result_words"]
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
@@ -31,6 +36,24 @@ def canonical(value: Any) -> bytes:
     """`value` as JSON; what JSON cannot say, such as a file, is named by its ``repr``."""
     text = json.dumps(value, default=_plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return encoded(text)
+
+
+def fields(message: Message, **required: type) -> dict[str, Any]:
+    """The JSON object that another host has sent, with fields of these types at least.
+
+    Raises:
+        RemoteError: it is something else.
+
+    """
+    try:
+        told = json.loads(decoded(message.body))
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict) or not all(isinstance(told.get(name), kind) for name, kind in required.items()):
+        raise RemoteError(
+            f"`{message.header.sender}` sent a `{message.header.kind}` not of the form agreed on; do both hosts run one release?"
+        )
+    return told
 
 
 def result_words(result: Any) -> tuple[bytes, str]:

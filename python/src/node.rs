@@ -1,0 +1,387 @@
+//! `Node`: an endpoint on a network, for threads that wait. The core's own node runs on a runtime of its own inside.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use pyo3::{
+    exceptions::{PyRuntimeError, PyTypeError},
+    prelude::*,
+    types::{PyBytes, PyTuple},
+};
+use sealwire::{
+    Address, MessageRef,
+    node::{self, Piece, Refusal, Reply, Ticket},
+    transport::stream::Streams,
+};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    task::JoinHandle,
+};
+
+use crate::{
+    endpoint::{Endpoint, Ref, Words, draft},
+    error::Raised,
+    hooks::callable,
+    message::Message,
+};
+
+/// Threads that serve the network. Sealing and opening happen here; handlers have threads of their own.
+const WORKERS: usize = 2;
+
+/// How often a thread that waits looks whether its user wants it to stop.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// Sends and receives for the agents of one endpoint, and keeps what is under way through a restart.
+///
+/// `listen` takes connections, as in `["tcp://0.0.0.0:7451"]`; `peers` says where other nodes are, beside what the roster says. One for
+/// each process; shared by its threads.
+#[pyclass(frozen, module = "sealwire")]
+pub(crate) struct Node {
+    inner: Mutex<Option<Inner>>,
+    runtime: OwnRuntime,
+    /// A child made by fork has this object and none of its threads.
+    process: u32,
+    #[pyo3(get)]
+    endpoint: Py<Endpoint>,
+    /// Where it takes connections, with the ports that the system chose.
+    #[pyo3(get)]
+    listening: Vec<String>,
+}
+
+/// A runtime that ends without waiting for handlers that are at work.
+struct OwnRuntime(Option<Runtime>);
+
+impl OwnRuntime {
+    fn new() -> Result<Self, Raised> {
+        let made = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("sealwire").enable_all().build();
+        Ok(Self(Some(made.map_err(|error| Raised::transport(&error))?)))
+    }
+
+    fn handle(&self) -> Result<Handle, Raised> {
+        self.0.as_ref().map(|runtime| runtime.handle().clone()).ok_or_else(|| node::NodeError::Closed.into())
+    }
+}
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What is there until the node is closed.
+#[derive(Clone)]
+struct Inner {
+    node: node::Node<Streams>,
+    streams: Streams,
+    /// Version of the roster whose addresses the transport knows.
+    roster: Arc<AtomicU64>,
+    given: Arc<BTreeMap<String, String>>,
+}
+
+#[pymethods]
+impl Node {
+    #[new]
+    #[pyo3(signature = (endpoint, *, listen = Vec::new(), peers = BTreeMap::new()))]
+    fn new(py: Python<'_>, endpoint: Py<Endpoint>, listen: Vec<String>, peers: BTreeMap<String, String>) -> Result<Self, Raised> {
+        let (core, runtime) = (Arc::clone(&endpoint.get().endpoint), OwnRuntime::new()?);
+        let handle = runtime.handle()?;
+        let (inner, listening) = py.detach(|| handle.block_on(start(core, listen, peers)))?;
+        Ok(Self { inner: Mutex::new(Some(inner)), runtime, process: std::process::id(), endpoint, listening })
+    }
+
+    /// Hosts an agent that sends and waits for replies, and returns its address.
+    fn host(&self, py: Python<'_>, name: &str) -> Result<String, Raised> {
+        let (handle, inner) = self.parts()?;
+        let address = py.detach(|| {
+            let _entered = handle.enter();
+            inner.node.host(name)
+        })?;
+        Ok(address.to_string())
+    }
+
+    /// Hosts an agent and gives its messages to `handler`, `at_once` at a time, each in a thread of its own.
+    ///
+    /// `handler(incoming)` returns `None`, or what it says back: a body, or `(kind, body, content_type, labels)`. What it raises is told to
+    /// who asked, as the exception's text.
+    #[pyo3(signature = (name, handler, *, at_once = 8))]
+    fn serve(&self, py: Python<'_>, name: &str, handler: &Bound<'_, PyAny>, at_once: usize) -> Result<String, Raised> {
+        let (runtime, inner) = self.parts()?;
+        let handler = Arc::new(callable(handler, "handler")?);
+        let work = move |request| {
+            let handler = Arc::clone(&handler);
+            async move {
+                let handled = tokio::task::spawn_blocking(move || handle(&handler, request)).await;
+                handled.unwrap_or_else(|_| Err(Refusal::from("its handler failed")))
+            }
+        };
+        let address = py.detach(|| {
+            let _entered = runtime.enter();
+            inner.node.serve_at_once(name, at_once, work)
+        })?;
+        Ok(address.to_string())
+    }
+
+    /// Asks, waits for the reply, and returns it. `timeout` is in seconds. `on_sent` gets `(signer, id)` of the request once it was taken
+    /// over; `on_part` the parts of the reply that come ahead of it, and `None` when the other side begins anew. Once `given_up` returns
+    /// `True`, the request is taken back.
+    #[pyo3(signature = (sender, reader, body, *, kind, timeout, thread = None, labels = Vec::new(), content_type = None, answers = None,
+                        came_from = None, on_sent = None, on_part = None, given_up = None))]
+    #[allow(clippy::too_many_arguments, reason = "to Python they are keywords")]
+    fn request(
+        &self,
+        py: Python<'_>,
+        sender: &str,
+        reader: &str,
+        body: Vec<u8>,
+        kind: &str,
+        timeout: f64,
+        thread: Option<[u8; 16]>,
+        labels: Vec<String>,
+        content_type: Option<&str>,
+        answers: Option<Ref>,
+        came_from: Option<Ref>,
+        on_sent: Option<Py<PyAny>>,
+        on_part: Option<Py<PyAny>>,
+        given_up: Option<Py<PyAny>>,
+    ) -> Result<Message, Raised> {
+        let (runtime, inner) = self.parts()?;
+        let (from, to) = (sender.parse::<Address>()?, reader.parse::<Address>()?);
+        let draft = draft(kind, body, Words { thread, labels, content_type, answers, came_from });
+        let deadline =
+            Duration::try_from_secs_f64(timeout).map_err(|_| PyErr::from(PyTypeError::new_err("timeout is a number of seconds")))?;
+        inner.know_peers();
+        let reply = py.detach(|| {
+            let patience = Patience { until: Instant::now() + deadline, given_up };
+            let asking = async move { inner.node.ask(&from, &to, draft, deadline).await };
+            let mut ticket = in_time(&runtime, &patience, &mut runtime.spawn(asking))??;
+            tell(on_sent.as_ref(), |py| Ok(py_ref(ticket.request()).into_pyobject(py)?.into_any().unbind()))?;
+            loop {
+                match wait_for(&runtime, &patience, &mut ticket)? {
+                    Piece::Reply(reply) => return Ok::<_, Raised>(reply),
+                    Piece::Part(bytes) => tell(on_part.as_ref(), |py| Ok(PyBytes::new(py, &bytes).into_any().unbind()))?,
+                    Piece::Again => tell(on_part.as_ref(), |py| Ok(py.None()))?,
+                    _ => {}
+                }
+            }
+        })?;
+        Ok(Message::new(py, &reply)?)
+    }
+
+    /// Sends one way. When it returns, the message was taken over: it is sent until it is acknowledged or its time is over.
+    #[pyo3(signature = (sender, reader, body, *, kind, thread = None, labels = Vec::new(), content_type = None, answers = None,
+                        came_from = None))]
+    #[allow(clippy::too_many_arguments, reason = "to Python they are keywords")]
+    fn send(
+        &self,
+        py: Python<'_>,
+        sender: &str,
+        reader: &str,
+        body: Vec<u8>,
+        kind: &str,
+        thread: Option<[u8; 16]>,
+        labels: Vec<String>,
+        content_type: Option<&str>,
+        answers: Option<Ref>,
+        came_from: Option<Ref>,
+    ) -> Result<Ref, Raised> {
+        let (runtime, inner) = self.parts()?;
+        let (from, to) = (sender.parse::<Address>()?, reader.parse::<Address>()?);
+        let draft = draft(kind, body, Words { thread, labels, content_type, answers, came_from });
+        inner.know_peers();
+        let patience = Patience { until: Instant::now() + Duration::from_secs(sealwire::limits::REQUEST_LIFETIME), given_up: None };
+        let sending = async move { inner.node.send(&from, &to, draft).await };
+        let sent = py.detach(|| in_time(&runtime, &patience, &mut runtime.spawn(sending)))??;
+        Ok(py_ref(sent))
+    }
+
+    /// Messages that were taken over and are neither acknowledged nor answered nor over their time.
+    fn under_way(&self) -> Result<usize, Raised> {
+        Ok(self.parts()?.1.node.under_way())
+    }
+
+    /// The nodes it knows a way to: name, location if it has one, whether there is a connection, and what the trouble was if there was any.
+    fn peers(&self) -> Result<Vec<(String, Option<String>, bool, Option<String>)>, Raised> {
+        let peers = self.parts()?.1.streams.peers();
+        Ok(peers
+            .into_iter()
+            .map(|peer| (peer.name, peer.location.map(|at| at.as_str().to_owned()), peer.connected, peer.trouble))
+            .collect())
+    }
+
+    /// Stops. With a home, what is under way goes on in the next process.
+    fn close(&self, py: Python<'_>) {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(inner), Ok(runtime)) = (inner.filter(|_| self.process == std::process::id()), self.runtime.handle()) {
+            py.detach(|| runtime.block_on(inner.node.close()));
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Node({:?})", self.endpoint.get().endpoint.node())
+    }
+}
+
+impl Node {
+    fn parts(&self) -> Result<(Handle, Inner), Raised> {
+        if self.process != std::process::id() {
+            return Err(Raised::from(PyErr::from(PyRuntimeError::new_err("this node was made before a fork; make one in each process"))));
+        }
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok((self.runtime.handle()?, inner.ok_or(node::NodeError::Closed)?))
+    }
+}
+
+async fn start(
+    core: Arc<sealwire::Endpoint>,
+    listen: Vec<String>,
+    peers: BTreeMap<String, String>,
+) -> Result<(Inner, Vec<String>), Raised> {
+    let streams = listen.iter().fold(Streams::builder(core.node()), |streams, location| streams.listen(location));
+    let streams = peers.iter().fold(streams, |streams, (name, location)| streams.peer(name, location));
+    let streams = streams.build().await.map_err(|error| Raised::transport(&error))?;
+    let listening = streams.listening().iter().map(|location| location.as_str().to_owned()).collect();
+    let node = node::Node::builder(core, streams.clone()).build()?;
+    let inner = Inner { node, streams, roster: Arc::default(), given: Arc::new(peers) };
+    inner.know_peers();
+    Ok((inner, listening))
+}
+
+/// How long a thread waits.
+struct Patience {
+    until: Instant,
+    /// Asked now and then; `True` ends the wait.
+    given_up: Option<Py<PyAny>>,
+}
+
+impl Patience {
+    /// Time until the next look around.
+    fn moment(&self) -> Duration {
+        GLANCE.min(self.until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Raises when the time is over, nobody wants the reply any more, or the user has pressed Ctrl-C.
+    fn glance(&self) -> Result<(), Raised> {
+        let given_up = Python::attach(|py| {
+            py.check_signals()?;
+            self.given_up.as_ref().map_or(Ok(false), |given_up| given_up.call0(py)?.is_truthy(py))
+        })?;
+        if !given_up && Instant::now() < self.until { Ok(()) } else { Err(node::NodeError::Deadline.into()) }
+    }
+}
+
+/// Waits for a task, and looks around now and then.
+fn in_time<T>(runtime: &Handle, patience: &Patience, task: &mut JoinHandle<T>) -> Result<T, Raised> {
+    loop {
+        match runtime.block_on(async { tokio::time::timeout(patience.moment(), &mut *task).await }) {
+            Ok(done) => return done.map_err(|_| node::NodeError::Closed.into()),
+            Err(_) => patience.glance().inspect_err(|_| task.abort())?,
+        }
+    }
+}
+
+fn wait_for(runtime: &Handle, patience: &Patience, ticket: &mut Ticket) -> Result<Piece, Raised> {
+    loop {
+        match runtime.block_on(async { tokio::time::timeout(patience.moment(), ticket.next()).await }) {
+            Ok(piece) => return Ok(piece?),
+            Err(_) => patience.glance()?,
+        }
+    }
+}
+
+fn tell(whom: Option<&Py<PyAny>>, what: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> Result<(), Raised> {
+    let Some(whom) = whom else { return Ok(()) };
+    Ok(Python::attach(|py| whom.call1(py, (what(py)?,)).map(drop))?)
+}
+
+impl Inner {
+    /// Tells the transport where the nodes of the roster are, as often as there is a new one.
+    fn know_peers(&self) {
+        let roster = self.node.endpoint().roster();
+        if self.roster.swap(roster.version(), Ordering::Relaxed) == roster.version() {
+            return;
+        }
+        for node in &roster.claims().nodes {
+            let own = node.name == self.node.endpoint().node();
+            let Some(location) = node.addresses.first().filter(|_| !own && !self.given.contains_key(&node.name)) else { continue };
+            // An address that this transport cannot reach is a hint for another one.
+            let _unreachable = location.parse().ok().map(|location| self.streams.set_peer(&node.name, location));
+        }
+    }
+}
+
+/// A message for a handler, which is given each at least once.
+#[pyclass(frozen, module = "sealwire")]
+pub(crate) struct Incoming {
+    /// The message.
+    #[pyo3(get)]
+    message: Py<Message>,
+    /// Whether an earlier process may have begun or done this work. Effects made under the message's id are found again.
+    #[pyo3(get)]
+    redelivered: bool,
+    /// Unix time after which nobody waits.
+    #[pyo3(get)]
+    deadline: u64,
+    request: tokio::sync::Mutex<node::Request>,
+    runtime: Handle,
+}
+
+#[pymethods]
+impl Incoming {
+    /// Whether who asked has taken it back.
+    #[getter]
+    fn cancelled(&self, py: Python<'_>) -> bool {
+        let look = async { tokio::time::timeout(Duration::ZERO, self.request.lock().await.cancelled()).await.is_ok() };
+        py.detach(|| self.runtime.block_on(look))
+    }
+
+    /// Sends a part of the reply ahead.
+    fn part(&self, py: Python<'_>, part: &[u8]) -> Result<(), Raised> {
+        Ok(py.detach(|| self.runtime.block_on(async { self.request.lock().await.part(part).await }))?)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Incoming(redelivered={})", self.redelivered)
+    }
+}
+
+/// Calls a handler and makes a reply of what it returns.
+fn handle(handler: &Py<PyAny>, request: node::Request) -> Result<Reply, Refusal> {
+    let handled = Python::attach(|py| {
+        let incoming = Incoming {
+            message: Py::new(py, Message::new(py, request.message())?)?,
+            redelivered: request.is_redelivered(),
+            deadline: request.deadline(),
+            request: tokio::sync::Mutex::new(request),
+            runtime: Handle::current(),
+        };
+        let said = handler.bind(py).call1((Py::new(py, incoming)?,))?;
+        reply(&said)
+    });
+    handled.map_err(|error: PyErr| Refusal::from(Python::attach(|py| error.value(py).to_string())))
+}
+
+fn reply(said: &Bound<'_, PyAny>) -> PyResult<Reply> {
+    if said.is_none() {
+        return Ok(Reply::none());
+    }
+    if let Ok(body) = said.cast::<PyBytes>() {
+        return Ok(Reply::new("result", body.as_bytes()));
+    }
+    let said =
+        said.cast::<PyTuple>().map_err(|_| PyTypeError::new_err("a handler returns None, bytes, or (kind, body, content_type, labels)"))?;
+    let (kind, body, content_type, labels): (String, Vec<u8>, Option<String>, Vec<String>) = said.extract()?;
+    let reply = content_type.into_iter().fold(Reply::new(kind, body), Reply::content_type);
+    Ok(labels.into_iter().fold(reply, Reply::label))
+}
+
+fn py_ref(message: MessageRef) -> Ref {
+    (*message.signer.as_bytes(), *message.id.as_bytes())
+}
