@@ -27,7 +27,8 @@ demo: $(VENV)/installed ## Run a sealed crew and three attacks on it. Needs no n
 	$(VENV)/bin/sealwire demo
 
 .PHONY: test
-test: lint test-rust test-python ## Everything that must hold before a change lands.
+test: lint test-rust test-python ## Everything that must hold before a change lands, but what needs a NATS server (make test-nats).
+	@echo 'Left out: the transports over NATS, which need a server (make test-nats).'
 
 .PHONY: lint
 lint: $(VENV)/tools
@@ -35,6 +36,7 @@ lint: $(VENV)/tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy -p sealwire --no-default-features --locked -- -D warnings
+	for feature in home pairing node unix tcp tls conformance; do cargo clippy -p sealwire --no-default-features --features $$feature --locked -- -D warnings; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	cd python && ../$(VENV)/bin/ruff check . ../tests
 	cd python && ../$(VENV)/bin/ruff format --check . ../tests
@@ -44,6 +46,12 @@ lint: $(VENV)/tools
 .PHONY: test-rust
 test-rust: check-rust
 	cargo test --workspace --locked
+
+.PHONY: test-nats
+test-nats: check-rust ## The transports over NATS, against a real server. Needs nats-server: on Debian or Ubuntu, `apt install nats-server`.
+	@command -v nats-server >/dev/null || { echo 'nats-server is missing: on Debian or Ubuntu, `apt install nats-server`' >&2; exit 1; }
+	cargo clippy -p sealwire --all-features --all-targets --locked -- -D warnings
+	SEALWIRE_REQUIRE_NATS=1 cargo test -p sealwire --features nats,tls,unix,conformance --test transports --locked
 
 .PHONY: test-python
 test-python: $(VENV)/tools
