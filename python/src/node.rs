@@ -76,6 +76,9 @@ impl Drop for OwnRuntime {
     }
 }
 
+/// A node as [`Node::peers`] tells of it.
+type Peer = (String, Option<String>, bool, Option<String>);
+
 /// What is there until the node is closed.
 #[derive(Clone)]
 struct Inner {
@@ -155,8 +158,7 @@ impl Node {
         let (runtime, inner) = self.parts()?;
         let (from, to) = (sender.parse::<Address>()?, reader.parse::<Address>()?);
         let draft = draft(kind, body, Words { thread, labels, content_type, answers, came_from });
-        let deadline =
-            Duration::try_from_secs_f64(timeout).map_err(|_| PyErr::from(PyTypeError::new_err("timeout is a number of seconds")))?;
+        let deadline = Duration::try_from_secs_f64(timeout).map_err(|_| PyTypeError::new_err("timeout is a number of seconds"))?;
         inner.know_peers();
         let reply = py.detach(|| {
             let patience = Patience { until: Instant::now() + deadline, given_up };
@@ -208,7 +210,7 @@ impl Node {
     }
 
     /// The nodes it knows a way to: name, location if it has one, whether there is a connection, and what the trouble was if there was any.
-    fn peers(&self) -> Result<Vec<(String, Option<String>, bool, Option<String>)>, Raised> {
+    fn peers(&self) -> Result<Vec<Peer>, Raised> {
         let peers = self.parts()?.1.streams.peers();
         Ok(peers
             .into_iter()
@@ -232,7 +234,7 @@ impl Node {
 impl Node {
     fn parts(&self) -> Result<(Handle, Inner), Raised> {
         if self.process != std::process::id() {
-            return Err(Raised::from(PyErr::from(PyRuntimeError::new_err("this node was made before a fork; make one in each process"))));
+            return Err(Raised::from(PyRuntimeError::new_err("this node was made before a fork; make one in each process")));
         }
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok((self.runtime.handle()?, inner.ok_or(node::NodeError::Closed)?))
