@@ -79,6 +79,9 @@ impl Drop for OwnRuntime {
     }
 }
 
+/// A node as [`Node::peers`] tells of it.
+type Peer = (String, Option<String>, bool, Option<String>);
+
 /// What is there until the node is closed.
 #[derive(Clone)]
 struct Inner {

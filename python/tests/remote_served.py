@@ -15,7 +15,7 @@ import conftest  # noqa: F401 - keeps CrewAI quiet
 from crewai import Agent, Crew, Task
 from crewai.tools import tool
 from crewai_parts import uses
-from scenarios import ScriptedModel, conversation, final
+from scenarios import ScriptedModel, final
 
 from sealwire.crewai import incoming
 
@@ -63,7 +63,3 @@ def made() -> Crew:
     """A crew, to be served agent by agent."""
     clerk = _agent("Clerk")
     return Crew(agents=[clerk], tasks=[Task(description="x", expected_output="y", agent=clerk)])
-
-
-nothing = 42
-__all__ = ["conversation"]

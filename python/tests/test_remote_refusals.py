@@ -316,7 +316,7 @@ def test_a_checkpoint_does_not_bring_back_a_local_agent(domain: Domain, tower: d
     seal(crew_of(task(clerk), task(agent("Writer")), checkpoint=config), home=domain.home).kickoff()
     saved = next(iter(sorted(tmp_path.rglob("*.json"))))
     assert "clerk@tower" in saved.read_text()
-    with pytest.raises(Exception, match="sealwire-remote"):
+    with pytest.raises(Exception, match="Unknown llm_type: 'sealwire-remote'"):
         Crew.from_checkpoint(checkpoint.CheckpointConfig(restore_from=str(saved)))
 
 
