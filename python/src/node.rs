@@ -54,9 +54,6 @@ pub(crate) struct Node {
     listening: Vec<String>,
 }
 
-/// Name, location, whether there is a connection, and the last trouble.
-type Peer = (String, Option<String>, bool, Option<String>);
-
 /// A runtime that ends without waiting for handlers that are at work.
 struct OwnRuntime(Option<Runtime>);
 
@@ -237,7 +234,7 @@ impl Node {
 impl Node {
     fn parts(&self) -> Result<(Handle, Inner), Raised> {
         if self.process != std::process::id() {
-            return Err(PyRuntimeError::new_err("this node was made before a fork; make one in each process").into());
+            return Err(Raised::from(PyRuntimeError::new_err("this node was made before a fork; make one in each process")));
         }
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok((self.runtime.handle()?, inner.ok_or(node::NodeError::Closed)?))
