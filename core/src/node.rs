@@ -266,7 +266,8 @@ impl<T: Transport + 'static> Node<T> {
     ) -> Result<Ticket, NodeError> {
         let (waiting, reply) = oneshot::channel();
         let (parts, arriving) = mpsc::channel(ticket::MAX_PARTS);
-        let lifetime = deadline.as_secs().max(1);
+        // Times are whole seconds: the message must not end before the deadline does.
+        let lifetime = deadline.as_secs().saturating_add(2);
         let draft = draft.lifetime(lifetime.min(crate::limits::MAX_LIFETIME));
         let message = self.hand_in(from, to, draft, Expects::Reply, End::Waiting(waiting), Some(parts), deadline).await?;
         Ok(Ticket::new(message, reply, arriving, self.inner().abandoned.clone()))

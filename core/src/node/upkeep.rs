@@ -71,12 +71,14 @@ impl<T: Transport + 'static> Inner<T> {
                     let _closed = self.desk.send(Job::Again(outgoing)).await;
                 }
                 Due::Expired(flight) => {
-                    let Outgoing { signer, id, to, .. } = flight.outgoing;
-                    tracing::debug!(%to, %id, "expired");
-                    if let End::Waiting(waiting) = flight.end {
-                        let _given_up = waiting.send(Err(NodeError::Deadline));
+                    tracing::debug!(to = %flight.outgoing.to, id = %flight.outgoing.id, "expired");
+                    match flight.end {
+                        End::Waiting(waiting) => {
+                            let _given_up = waiting.send(Err(NodeError::Deadline));
+                            self.give_up(flight.outgoing).await;
+                        }
+                        _ => self.forget(&flight.outgoing).await,
                     }
-                    let _closed = self.desk.send(Job::Write(vec![Change::Sent { signer, id }])).await;
                 }
             }
         }
@@ -85,11 +87,20 @@ impl<T: Transport + 'static> Inner<T> {
     /// Nobody waits for that request any more.
     async fn take_back(&self, id: MessageId) {
         let Some(flight) = self.flights().remove(id) else { return };
-        let Outgoing { from, to, signer, .. } = flight.outgoing;
-        let request = MessageRef { signer: signer.short(), id };
-        let _closed = self.desk.send(Job::Write(vec![Change::Sent { signer, id }])).await;
-        let draft = Draft::new(CANCEL, Vec::new()).answers(request);
+        self.give_up(flight.outgoing).await;
+    }
+
+    /// Sends a request no more, and tells the other side that nobody waits.
+    async fn give_up(&self, request: Outgoing) {
+        self.forget(&request).await;
+        let Outgoing { from, to, signer, id, .. } = request;
+        let draft = Draft::new(CANCEL, Vec::new()).answers(MessageRef { signer: signer.short(), id });
         let _closed = self.desk.send(Job::Tell { from, to, draft }).await;
+    }
+
+    async fn forget(&self, sent: &Outgoing) {
+        let Outgoing { signer, id, .. } = *sent;
+        let _closed = self.desk.send(Job::Write(vec![Change::Sent { signer, id }])).await;
     }
 }
 

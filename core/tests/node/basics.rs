@@ -113,7 +113,7 @@ async fn a_deadline_ends_the_request_and_tells_the_handler() {
         .unwrap();
     introduce(&nodes[0], &boss, &nodes[1], &worker);
     // Long enough for the handler to have begun on a busy machine: who was never given the request has nothing to be told.
-    let asked = nodes[0].request(&boss, &worker, task("slow"), Duration::from_secs(3)).await;
+    let asked = nodes[0].request(&boss, &worker, task("slow"), Duration::from_secs(2)).await;
     assert_eq!(asked.err(), Some(NodeError::Deadline));
     tokio::time::timeout(LONG, hears.recv()).await.unwrap().unwrap();
     assert_eq!(nodes[0].under_way(), 0);
