@@ -27,8 +27,8 @@ demo: $(VENV)/installed ## Run a sealed crew and three attacks on it. Needs no n
 	$(VENV)/bin/sealwire demo
 
 .PHONY: test
-test: lint test-rust test-python ## Everything that must hold before a change lands, but what needs a NATS server (make test-nats).
-	@echo 'Left out: the transports over NATS, which need a server (make test-nats).'
+test: lint test-rust test-python ## Everything that must hold before a change lands, but what needs a server or root.
+	@echo 'Left out: the transports over NATS, which need a server (make test-nats); three hosts, which need root (make test-hosts).'
 
 .PHONY: lint
 lint: $(VENV)/tools
@@ -46,6 +46,12 @@ lint: $(VENV)/tools
 .PHONY: test-rust
 test-rust: check-rust
 	cargo test --workspace --locked
+
+.PHONY: test-hosts
+test-hosts: $(VENV)/tools ## Three hosts in network namespaces: pairing, a crew over all of them, a capture of every packet. Needs root, iproute2, tcpdump.
+	@[ "$$(id -u)" = 0 ] || { echo 'network namespaces need root: `sudo make test-hosts`' >&2; exit 1; }
+	@for tool in ip tcpdump; do command -v $$tool >/dev/null || { echo "$$tool is missing: on Debian or Ubuntu, \`apt install iproute2 tcpdump\`" >&2; exit 1; }; done
+	$(QUIET) $(VENV)/bin/python -m pytest tests/hosts
 
 .PHONY: test-nats
 test-nats: check-rust ## The transports over NATS, against a real server. Needs nats-server: on Debian or Ubuntu, `apt install nats-server`.

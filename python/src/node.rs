@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -84,8 +81,6 @@ type Peer = (String, Option<String>, bool, Option<String>);
 struct Inner {
     node: node::Node<Streams>,
     streams: Streams,
-    /// Version of the roster whose addresses the transport knows.
-    roster: Arc<AtomicU64>,
     given: Arc<BTreeMap<String, String>>,
 }
 
@@ -159,7 +154,7 @@ impl Node {
         let (from, to) = (sender.parse::<Address>()?, reader.parse::<Address>()?);
         let draft = draft(kind, body, Words { thread, labels, content_type, answers, came_from });
         let deadline = Duration::try_from_secs_f64(timeout).map_err(|_| PyTypeError::new_err("timeout is a number of seconds"))?;
-        inner.know_peers();
+        inner.find(&runtime, &to);
         let reply = py.detach(|| {
             let patience = Patience { until: Instant::now() + deadline, given_up };
             let asking = async move { inner.node.ask(&from, &to, draft, deadline).await };
@@ -197,7 +192,7 @@ impl Node {
         let (runtime, inner) = self.parts()?;
         let (from, to) = (sender.parse::<Address>()?, reader.parse::<Address>()?);
         let draft = draft(kind, body, Words { thread, labels, content_type, answers, came_from });
-        inner.know_peers();
+        inner.find(&runtime, &to);
         let patience = Patience { until: Instant::now() + Duration::from_secs(sealwire::limits::REQUEST_LIFETIME), given_up: None };
         let sending = async move { inner.node.send(&from, &to, draft).await };
         let sent = py.detach(|| in_time(&runtime, &patience, &mut runtime.spawn(sending)))??;
@@ -251,8 +246,7 @@ async fn start(
     let streams = streams.build().await.map_err(|error| Raised::transport(&error))?;
     let listening = streams.listening().iter().map(|location| location.as_str().to_owned()).collect();
     let node = node::Node::builder(core, streams.clone()).build()?;
-    let inner = Inner { node, streams, roster: Arc::default(), given: Arc::new(peers) };
-    inner.know_peers();
+    let inner = Inner { node, streams, given: Arc::new(peers) };
     Ok((inner, listening))
 }
 
@@ -304,18 +298,22 @@ fn tell(whom: Option<&Py<PyAny>>, what: impl FnOnce(Python<'_>) -> PyResult<Py<P
 }
 
 impl Inner {
-    /// Tells the transport where the nodes of the roster are, as often as there is a new one.
-    fn know_peers(&self) {
-        let roster = self.node.endpoint().roster();
-        if self.roster.swap(roster.version(), Ordering::Relaxed) == roster.version() {
+    /// Tells the transport where the reader's node is, as the roster says, unless there is a connection already: a node that has connected is
+    /// answered there, whether or not it takes connections itself.
+    fn find(&self, runtime: &Handle, to: &Address) {
+        let _entered = runtime.enter();
+        let own = to.node() == self.node.endpoint().node();
+        let names = [to.as_str(), to.node()];
+        if own || names.iter().any(|name| self.given.contains_key(*name)) {
             return;
         }
-        for node in &roster.claims().nodes {
-            let own = node.name == self.node.endpoint().node();
-            let Some(location) = node.addresses.first().filter(|_| !own && !self.given.contains_key(&node.name)) else { continue };
-            // An address that this transport cannot reach is a hint for another one.
-            let _unreachable = location.parse().ok().map(|location| self.streams.set_peer(&node.name, location));
+        if self.streams.peers().iter().any(|peer| peer.connected && names.contains(&peer.name.as_str())) {
+            return;
         }
+        let roster = self.node.endpoint().roster();
+        let location = roster.node(to.node()).and_then(|node| node.addresses.first()).and_then(|location| location.parse().ok());
+        // An address that this transport cannot reach is a hint for another one.
+        let _unreachable = location.map(|location| self.streams.set_peer(to.node(), location));
     }
 }
 
