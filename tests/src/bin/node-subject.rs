@@ -9,7 +9,7 @@
 
 use std::{
     fs,
-    io::{ErrorKind, Write},
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -28,7 +28,7 @@ async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [home, folder, count] = arguments.as_slice() else { panic!("node-subject HOME FOLDER COUNT") };
     let (folder, count): (PathBuf, usize) = (folder.into(), count.parse().unwrap());
-    for part in ["again", "answers", "effects", "unmarked"] {
+    for part in ["again", "answers", "aside", "effects", "unmarked"] {
         fs::create_dir_all(folder.join(part)).unwrap();
     }
     let (endpoint, _) = Endpoint::builder().home_or_init(home, "local").unwrap();
@@ -57,8 +57,11 @@ async fn ask(node: Node<Memory>, boss: Address, worker: Address, number: usize) 
 
 async fn work(request: Request, folder: PathBuf) -> Result<Reply, sealwire::node::Refusal> {
     let id = request.message().header().id.to_string();
-    match fs::OpenOptions::new().write(true).create_new(true).open(folder.join("effects").join(&id)) {
-        Ok(mut file) => file.write_all(request.message().body()).unwrap(),
+    // Written aside and put in place whole: a kill must not leave an effect that says nothing.
+    let aside = folder.join("aside").join(format!("{id}-{}", std::process::id()));
+    fs::write(&aside, request.message().body()).unwrap();
+    match fs::hard_link(&aside, folder.join("effects").join(&id)) {
+        Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             fs::write(folder.join("again").join(&id), "").unwrap();
             if !request.is_redelivered() {
