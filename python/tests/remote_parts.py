@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import sealwire
+
 HERE = Path(__file__).parent
 
 PATIENCE = 60.0
@@ -41,8 +43,9 @@ def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]
 
 
 def environment() -> dict[str, str]:
-    """That of this process, with this package to be found."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+    """That of this process, with the tests to be found, and the package where it is imported from here."""
+    package = Path(sealwire.__file__).parent.parent
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(package), str(HERE)])}
 
 
 def pair(one: Path, other: Path, node: str, *, listen: str, agents: str = "*") -> None:

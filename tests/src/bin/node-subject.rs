@@ -15,8 +15,8 @@ use std::{
 };
 
 use sealwire::{
-    Address, Draft, Endpoint, Message,
-    node::{Node, Reply, Request},
+    Address, Draft, Endpoint, Message, MessageRef,
+    node::{Node, NodeError, Reply, Request},
     transport::Memory,
 };
 use tokio::task::JoinSet;
@@ -40,7 +40,7 @@ async fn main() {
     let mut asked = JoinSet::new();
     for (_, _, request) in node.outstanding() {
         let node = node.clone();
-        asked.spawn(async move { node.resume(request).await.unwrap().reply().await.unwrap() });
+        asked.spawn(async move { resume(&node, request).await });
     }
     note(&mut asked, &folder).await;
     for number in (0..count).filter(|number| !folder.join("answers").join(number.to_string()).exists()) {
@@ -51,8 +51,20 @@ async fn main() {
     println!("done");
 }
 
-async fn ask(node: Node<Memory>, boss: Address, worker: Address, number: usize) -> Message {
-    node.request(&boss, &worker, Draft::new("task", number.to_string()), LONG).await.unwrap()
+async fn ask(node: Node<Memory>, boss: Address, worker: Address, number: usize) -> Option<Message> {
+    Some(node.request(&boss, &worker, Draft::new("task", number.to_string()), LONG).await.unwrap())
+}
+
+/// A reply that was handed to the process that was killed, and acknowledged before that was noted, is not there any more: then it is asked anew.
+async fn resume(node: &Node<Memory>, request: MessageRef) -> Option<Message> {
+    let reply = match node.resume(request).await {
+        Ok(ticket) => ticket.reply().await,
+        Err(error) => Err(error),
+    };
+    match reply {
+        Err(NodeError::NoReply | NodeError::NotOutstanding) => None,
+        reply => Some(reply.unwrap()),
+    }
 }
 
 async fn work(request: Request, folder: PathBuf) -> Result<Reply, sealwire::node::Refusal> {
@@ -74,9 +86,9 @@ async fn work(request: Request, folder: PathBuf) -> Result<Reply, sealwire::node
     Ok(Reply::new("result", request.into_message().into_body()))
 }
 
-async fn note(asked: &mut JoinSet<Message>, folder: &Path) {
+async fn note(asked: &mut JoinSet<Option<Message>>, folder: &Path) {
     while let Some(answered) = asked.join_next().await {
-        let reply = answered.unwrap();
+        let Some(reply) = answered.unwrap() else { continue };
         let number = String::from_utf8(reply.body().to_vec()).unwrap();
         fs::write(folder.join("answers").join(number), "").unwrap();
     }
