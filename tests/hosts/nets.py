@@ -88,7 +88,7 @@ class Capture:
 
     def __init__(self, net: Net, file: Path) -> None:
         self._file = file
-        line = ["ip", "netns", "exec", net.switch, "tcpdump", "-i", "any", "-s", "0", "-U", "-w", str(file)]
+        line = ["ip", "netns", "exec", net.switch, "tcpdump", "--immediate-mode", "-i", "any", "-s", "0", "-U", "-w", str(file)]
         self._process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
         while "listening on" not in (said := self._process.stderr.readline()):
@@ -96,7 +96,7 @@ class Capture:
 
     def end(self) -> bytes:
         """Stop, and return the bytes of all packets."""
-        time.sleep(0.5)  # what the kernel still holds
+        time.sleep(2)  # what the kernel still holds
         self._process.terminate()
         self._process.wait(10)
         return self._file.read_bytes()
