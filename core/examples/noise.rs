@@ -117,7 +117,7 @@ async fn decrypt(mut wire: ReadHalf<ByteStream>, mut inside: WriteHalf<DuplexStr
     Ok(())
 }
 
-#[allow(dead_code, reason = "the tests use what is above")]
+#[allow(dead_code, reason = "the tests of the suite include this file for what is above, and do not call this")]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let secret = [7; 32]; // in earnest: 32 random bytes, from a file that only these nodes can read

@@ -79,7 +79,7 @@ def test_only_a_task_can_be_labelled(other: Any) -> None:
 
 
 def test_a_list_is_not_a_label() -> None:
-    with pytest.raises(ValueError, match="not a label"), sealwire.label(["pii"]):  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="not a label"), sealwire.label(["pii"]):  # type: ignore[arg-type] # wrong on purpose
         pass
 
 

@@ -216,7 +216,7 @@ def test_a_policy_that_raises_is_told_by_line_and_without_its_text() -> None:
 
 def test_a_policy_that_cannot_be_called_denies() -> None:
     crew = pair()
-    seal(crew, home=None, policy=lambda: True)  # type: ignore[arg-type, misc]
+    seal(crew, home=None, policy=lambda: True)  # type: ignore[arg-type, misc] # it takes no request, on purpose
     with pytest.raises(Denied, match=r"the policy raised TypeError when it was called$"):
         crew.kickoff()
 
@@ -234,7 +234,7 @@ class _Later:
 @pytest.mark.parametrize("hook", ["rules.txt", _later, _Later()])
 def test_a_hook_that_would_decide_or_write_nothing_is_an_error_at_once(option: str, hook: object) -> None:
     with pytest.raises(TypeError, match=f"`{option}` is an? (ordinary )?function, not"):
-        seal(pair(), home=None, **{option: hook})  # type: ignore[arg-type]
+        seal(pair(), home=None, **{option: hook})  # type: ignore[arg-type] # a hook of the wrong kind, on purpose
 
 
 @pytest.mark.parametrize("brought", [None, "text", 7])
@@ -242,7 +242,7 @@ def test_what_is_not_bytes_is_no_envelope(brought: object) -> None:
     class Odd(MemoryTransport):
         def receive(self, to: str) -> bytes:
             super().receive(to)
-            return brought  # type: ignore[return-value]
+            return brought  # type: ignore[return-value] # a transport that brings no bytes, on purpose
 
     crew = pair()
     seal(crew, home=None, transport=Odd())

@@ -33,7 +33,7 @@ class Conversation:
 
     def __init__(self) -> None:
         entries = invite()
-        self.domain, self.secret = bytes(entries[1]), bytes(entries[2])  # type: ignore[call-overload]
+        self.domain, self.secret = bytes(entries[1]), bytes(entries[2])  # type: ignore[call-overload] # what cbor2 reads is of any type
         self.transcript = [sha256(b"sealwire/1 pair" + self.domain)]
         for message in MESSAGES:
             self.transcript.append(sha256(self.transcript[-1] + message))
@@ -89,7 +89,7 @@ def test_the_inviter_shows_the_root(said: Conversation) -> None:
 
 def test_the_joiner_asks_with_its_key_in_this_conversation(said: Conversation) -> None:
     time, request = said.content(3, said.body(3))
-    protected, unprotected, payload, signature = cbor2.loads(request).value  # type: ignore[call-overload]
+    protected, unprotected, payload, signature = cbor2.loads(request).value  # type: ignore[call-overload] # what cbor2 reads is of any type
     key = bytes.fromhex(ONE["node-key"])
     assert (time, unprotected) == (int(ONE["now"]), {})
     assert protected == encode({1: -19, 4: key_id(key), 16: "application/sealwire-node-request"})

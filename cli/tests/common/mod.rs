@@ -1,5 +1,5 @@
 //! Running the command, in a folder of its own.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, reason = "each test program is compiled with all of it and uses a part")]
 
 use std::{
     fs, io,

@@ -13,7 +13,7 @@ pub struct Parcel(Vec<u8>);
 
 impl Parcel {
     /// What is no secret and proves itself, such as a certificate; the caller has kept to the size.
-    #[allow(dead_code, reason = "each feature that makes parcels of its own uses it")]
+    #[cfg(any(test, feature = "conformance", feature = "node"))]
     pub(crate) fn in_the_open(bytes: Vec<u8>) -> Self {
         debug_assert!(bytes.len() <= crate::limits::MAX_PARCEL);
         Self(bytes)
