@@ -58,7 +58,7 @@ class Mutant:
     def command(self) -> list[str]:
         """How its test is run."""
         target, name = self.test.split(" ", 1)
-        where = ["-p", "sealwire", "--features", "pairing", "--lib"] if target == "core" else ["-p", "sealwire-tests", "--test", target]
+        where = ["-p", "sealwire", "--features", "pairing,node", "--lib"] if target == "core" else ["-p", "sealwire-tests", "--test", target]
         return ["cargo", "test", "--quiet", *where, "--", "--exact", name]
 
 
@@ -68,6 +68,7 @@ ENVELOPE = "core/src/envelope.rs"
 ENDPOINT = "core/src/endpoint.rs"
 UPKEEP = "core/src/endpoint/upkeep.rs"
 JOURNAL = "core/src/journal.rs"
+KEEPING = "core/src/endpoint/keeping.rs"
 KEY = "core/src/key.rs"
 LANE = "core/src/lane.rs"
 LIFE = "core/src/home/life.rs"
@@ -361,6 +362,41 @@ MUTANTS = (
             Edit(JOURNAL, "self.rows.get(&(row.reader, row.signer, row.id))", "self.rows.get(&(row.reader, row.reader, row.id))"),
             Edit(JOURNAL, "let key = (row.reader, row.signer, row.id);", "let key = (row.reader, row.reader, row.id);"),
         ),
+    ),
+    Mutant(
+        "replay in a lane of one process",
+        "attacks repeated::a_replay_in_a_near_lane",
+        "messages of near lanes not noted",
+        (
+            Edit(
+                OPENING,
+                "if state.life == checked.life { state.near.insert(&checked.row, now) } else { Seen::OtherLife }",
+                "if state.life == checked.life { state.near.seen(&checked.row) } else { Seen::OtherLife }",
+            ),
+            Edit(
+                OPENING,
+                "let _known = lane.near.then(|| state.near.insert(&checked.row, now));",
+                "",
+            ),
+        ),
+    ),
+    Mutant(
+        "replay beside a node",
+        "core endpoint::attacks::a_near_message_taken_by_a_node_and_opened_beside_it",
+        "what a node took of a near lane not noted",
+        (Edit(OPENING, "let _known = lane.near.then(|| state.near.insert(&checked.row, now));", ""),),
+    ),
+    Mutant(
+        "replay beside a node",
+        "core endpoint::attacks::a_near_message_taken_by_a_node_and_opened_beside_it",
+        "a node does not look up near lanes",
+        (Edit(KEEPING, "self.look_up_near(&checked.row, &checked.message.header).map_err(refuse)?;", ""),),
+    ),
+    Mutant(
+        "lane of another endpoint taken for a near one",
+        "attacks repeated::a_replay_after_a_restart",
+        "opened messages not written to the store, as if each lane were near",
+        (Edit(OPENING, "matches!(&self.lock, Lock::Lane { lane, .. } if lane.near)", "true"),),
     ),
     Mutant(
         "replay after a restart",

@@ -13,7 +13,7 @@ use crate::{
     domain::{Authority, Domain},
     entropy::{Clock, Entropy, random},
     error::{EntropyFailed, OpenError},
-    journal::Store,
+    journal::{Rows, Store},
     key::{LaneId, ReceiveKey, ReceiveKeyId, SigningKey, Thumbprint},
     lane::Lanes,
     limits::MAX_PEERS,
@@ -78,6 +78,8 @@ struct State {
     /// Certificates whose signature was checked, by the SHA-256 of their bytes: what was carried before need not be verified again.
     verified: HashMap<[u8; 32], Arc<Certificate>>,
     lanes: Lanes,
+    /// Messages that came in near lanes. They are in no other journal, for they can be opened in this memory only.
+    near: Rows,
 }
 
 /// An agent of this endpoint.

@@ -98,13 +98,19 @@ pub(crate) trait Store: Send {
     fn working(&mut self) -> Result<&mut dyn Working, StoreFailed>;
 }
 
-/// A journal in memory, for an endpoint without a home. Its receive keys die with it, so nothing it forgot can be opened again.
+/// The rows of a journal in memory.
 #[derive(Default)]
-pub(crate) struct MemoryStore {
+pub(crate) struct Rows {
     rows: HashMap<(Thumbprint, Thumbprint, MessageId), ([u8; 32], u64)>,
     by_end: BTreeMap<u64, Vec<(Thumbprint, Thumbprint, MessageId)>>,
     rows_of: HashMap<Thumbprint, u64>,
     horizon: u64,
+}
+
+/// A journal in memory, for an endpoint without a home. Its receive keys die with it, so nothing it forgot can be opened again.
+#[derive(Default)]
+pub(crate) struct MemoryStore {
+    rows: Rows,
     #[cfg(feature = "node")]
     work: work::MemoryWork,
     /// When this life took its first message, if it follows another life.
@@ -114,8 +120,9 @@ pub(crate) struct MemoryStore {
     follows_another: bool,
 }
 
-impl MemoryStore {
-    fn seen(&self, row: &Row) -> Seen {
+impl Rows {
+    /// What is known of a message, quota aside.
+    pub(crate) fn seen(&self, row: &Row) -> Seen {
         match self.rows.get(&(row.reader, row.signer, row.id)) {
             Some((digest, _)) if *digest == row.digest => Seen::Before,
             Some(_) => Seen::Other,
@@ -124,7 +131,9 @@ impl MemoryStore {
         }
     }
 
-    fn add(&mut self, row: &Row) -> Seen {
+    /// Forgets what has ended and adds a message that is new.
+    pub(crate) fn insert(&mut self, row: &Row, now: u64) -> Seen {
+        self.purge(now);
         let seen = self.seen(row);
         if seen == Seen::New && self.rows_of.get(&row.signer).is_some_and(|rows| *rows >= MAX_JOURNAL_ROWS) {
             return Seen::Full;
@@ -139,8 +148,6 @@ impl MemoryStore {
     }
 
     fn purge(&mut self, now: u64) {
-        #[cfg(feature = "node")]
-        self.work.purge(now.saturating_sub(CLOCK_TOLERANCE));
         while let Some(first) = self.by_end.first_entry() {
             let end = *first.key();
             if end.saturating_add(CLOCK_TOLERANCE) > now {
@@ -162,12 +169,13 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn look_up(&mut self, rows: &[&Row]) -> Result<Vec<Seen>, StoreFailed> {
-        Ok(rows.iter().map(|row| self.seen(row)).collect())
+        Ok(rows.iter().map(|row| self.rows.seen(row)).collect())
     }
 
     fn insert(&mut self, rows: &[&Row], now: u64) -> Result<Vec<Seen>, StoreFailed> {
-        self.purge(now);
-        Ok(rows.iter().map(|row| self.add(row)).collect())
+        #[cfg(feature = "node")]
+        self.work.purge(now.saturating_sub(CLOCK_TOLERANCE));
+        Ok(rows.iter().map(|row| self.rows.insert(row, now)).collect())
     }
 
     fn agent_key(&mut self, _: &str, entropy: &dyn Entropy) -> Result<SigningKey, StoreFailed> {
@@ -230,47 +238,39 @@ mod tests {
         Row { reader: key(1), signer: key(2), id: MessageId::from_bytes([id; 16]), digest: [digest; 32], expires }
     }
 
-    fn insert(store: &mut MemoryStore, row: &Row, now: u64) -> Result<Seen, StoreFailed> {
-        Ok(store.insert(&[row], now)?[0])
+    #[test]
+    fn a_message_is_new_once_and_its_id_is_taken() {
+        let mut rows = Rows::default();
+        assert_eq!(rows.insert(&row(1, 1, 100), 10), Seen::New);
+        assert_eq!(rows.insert(&row(1, 1, 100), 10), Seen::Before);
+        assert_eq!(rows.insert(&row(1, 2, 100), 10), Seen::Other);
     }
 
     #[test]
-    fn a_message_is_new_once_and_its_id_is_taken() -> Result<(), StoreFailed> {
-        let mut store = MemoryStore::default();
-        assert_eq!(insert(&mut store, &row(1, 1, 100), 10)?, Seen::New);
-        assert_eq!(insert(&mut store, &row(1, 1, 100), 10)?, Seen::Before);
-        assert_eq!(insert(&mut store, &row(1, 2, 100), 10)?, Seen::Other);
-        Ok(())
+    fn a_clock_that_jumps_forward_and_back_revives_nothing() {
+        let mut rows = Rows::default();
+        assert_eq!(rows.insert(&row(1, 1, 100), 10), Seen::New);
+        assert_eq!(rows.insert(&row(2, 2, 1_000_600), 1_000_000), Seen::New);
+        assert_eq!(rows.insert(&row(1, 1, 100), 10), Seen::BeyondHorizon);
+        assert_eq!(rows.insert(&row(3, 3, 610), 10), Seen::New, "later messages pass");
     }
 
     #[test]
-    fn a_clock_that_jumps_forward_and_back_revives_nothing() -> Result<(), StoreFailed> {
-        let mut store = MemoryStore::default();
-        assert_eq!(insert(&mut store, &row(1, 1, 100), 10)?, Seen::New);
-        assert_eq!(insert(&mut store, &row(2, 2, 1_000_600), 1_000_000)?, Seen::New);
-        assert_eq!(insert(&mut store, &row(1, 1, 100), 10)?, Seen::BeyondHorizon);
-        assert_eq!(insert(&mut store, &row(3, 3, 610), 10)?, Seen::New, "later messages pass");
-        Ok(())
+    fn rows_are_given_back_when_they_end() {
+        let mut rows = Rows::default();
+        rows.insert(&row(1, 1, 100), 10);
+        rows.insert(&row(2, 2, 900), 100 + CLOCK_TOLERANCE);
+        assert_eq!(rows.rows.len(), 1);
+        assert_eq!(rows.rows_of.values().sum::<u64>(), 1);
     }
 
     #[test]
-    fn rows_are_given_back_when_they_end() -> Result<(), StoreFailed> {
-        let mut store = MemoryStore::default();
-        insert(&mut store, &row(1, 1, 100), 10)?;
-        insert(&mut store, &row(2, 2, 900), 100 + CLOCK_TOLERANCE)?;
-        assert_eq!(store.rows.len(), 1);
-        assert_eq!(store.rows_of.values().sum::<u64>(), 1);
-        Ok(())
-    }
-
-    #[test]
-    fn a_full_quota_empties_with_time() -> Result<(), StoreFailed> {
-        let mut store = MemoryStore::default();
-        insert(&mut store, &row(1, 1, 100), 10)?;
-        store.rows_of.insert(Thumbprint::from_bytes([2; 32]), MAX_JOURNAL_ROWS);
-        assert_eq!(store.seen(&row(2, 2, 100)), Seen::New);
-        assert_eq!(insert(&mut store, &row(2, 2, 100), 10)?, Seen::Full);
-        assert_eq!(insert(&mut store, &row(2, 2, 900), 100 + CLOCK_TOLERANCE)?, Seen::New);
-        Ok(())
+    fn a_full_quota_empties_with_time() {
+        let mut rows = Rows::default();
+        rows.insert(&row(1, 1, 100), 10);
+        rows.rows_of.insert(Thumbprint::from_bytes([2; 32]), MAX_JOURNAL_ROWS);
+        assert_eq!(rows.seen(&row(2, 2, 100)), Seen::New);
+        assert_eq!(rows.insert(&row(2, 2, 100), 10), Seen::Full);
+        assert_eq!(rows.insert(&row(2, 2, 900), 100 + CLOCK_TOLERANCE), Seen::New);
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Incoming {
     pub(crate) secret: Arc<LaneSecret>,
     pub(crate) ends: LaneEnds,
     pub(crate) certificate: Arc<Certificate>,
+    /// Whether its sender is this very endpoint: nobody else can seal in it then, and nobody else can open.
+    pub(crate) near: bool,
     since: u64,
     named: Named,
 }
@@ -122,7 +124,7 @@ impl Lanes {
         if self.receiving.len() >= MAX_LANES {
             return false;
         }
-        self.receiving.insert(id, Incoming { secret: Arc::new(secret), ends, certificate, since: now, named: Named::No });
+        self.receiving.insert(id, Incoming { secret: Arc::new(secret), ends, certificate, near: false, since: now, named: Named::No });
         true
     }
 
@@ -134,6 +136,14 @@ impl Lanes {
     /// A message came in the lane: its sender knows that it is held, and it need not be named again.
     pub(crate) fn used(&mut self, id: LaneId) {
         if let Some(lane) = self.receiving.get_mut(&id) {
+            lane.named = Named::Used;
+        }
+    }
+
+    /// The sender of a lane that was just taken is this very endpoint, and has heard that it is held.
+    pub(crate) fn meets_itself(&mut self, id: LaneId) {
+        if let Some(lane) = self.receiving.get_mut(&id) {
+            lane.near = true;
             lane.named = Named::Used;
         }
     }

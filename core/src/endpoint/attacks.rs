@@ -347,6 +347,25 @@ fn a_lane_named_by_somebody_else() -> Outcome {
     Ok(())
 }
 
+/// Two agents of one endpoint, whose lane begins and ends in it. What a node has taken is not opened beside it, nor the other way about.
+#[cfg(feature = "node")]
+#[test]
+fn a_near_message_taken_by_a_node_and_opened_beside_it() -> Outcome {
+    let hosts = hosts()?;
+    let b = hosts.one.host("b")?;
+    let seal = |body: &str| hosts.one.seal(&hosts.a, &b, &Draft::new("task", body)).map(|sealed| sealed.envelope);
+    let take = |envelope: &Envelope| hosts.one.take(&[envelope.as_bytes()], &|_, _| Ok(Admission::Kept)).pop();
+    hosts.one.open(&seal("offers a lane")?)?;
+    let (taken, opened) = (seal("taken")?, seal("opened")?);
+    assert_eq!([taken.form(), opened.form()], [Form::Lane; 2]);
+    assert!(matches!(take(&taken), Some(Ok(Taken::New { .. }))));
+    assert!(matches!(hosts.one.open(&taken), Err(OpenError::Duplicate(_))));
+    hosts.one.open(&opened)?;
+    assert!(matches!(take(&opened), Some(Err(Refused { error: OpenError::Duplicate(_), .. }))));
+    assert!(matches!(take(&taken), Some(Ok(Taken::Again { .. }))), "a node answers what it has taken");
+    Ok(())
+}
+
 /// A home whose processes follow a roster that revokes a key: none of them, and no later one, goes back behind it.
 #[cfg(feature = "home")]
 #[test]

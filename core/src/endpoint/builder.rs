@@ -13,7 +13,7 @@ use crate::{
     domain::{Authority, Root},
     entropy::{Clock, Entropy, System},
     error::{EntropyFailed, OpenError, StoreFailed},
-    journal::{MemoryStore, Store},
+    journal::{MemoryStore, Rows, Store},
     key::{SigningKey, VerifyingKey},
     lane::Lanes,
     policy::{AllowAuthentic, Policy},
@@ -196,6 +196,7 @@ impl Builder {
             peers: HashMap::new(),
             verified: HashMap::new(),
             lanes: Lanes::default(),
+            near: Rows::default(),
         };
         let Self { policy, audit, clock, entropy } = self;
         let process = AtomicU32::new(std::process::id());

@@ -106,6 +106,7 @@ impl Endpoint {
         for seen in self.store().look_up(&[&checked.row])? {
             judge(seen, &header).or_else(&mut object)?;
         }
+        self.look_up_near(&checked.row, &header).or_else(&mut object)?;
         Ok(Inspected { header, signer, form, certificate: checked.certificate, objections, plaintext, body })
     }
 

@@ -187,8 +187,7 @@ impl Endpoint {
             other => Err(other),
         };
         let checked = self.check(&envelope, now, &mut object)?;
-        let header = &checked.message.header;
-        let from = Some(header.from.clone());
+        let from = Some(checked.message.header.from.clone());
         if let Some(error) = behind {
             return Err(Refused { error, from });
         }
@@ -198,7 +197,8 @@ impl Endpoint {
         }
         let refuse = |error| Refused { error, from: from.clone() };
         self.refuse_seen(known, &checked, now).map_err(refuse)?;
-        let kept = match admit(header, &checked.row.key()).map_err(refuse)? {
+        self.look_up_near(&checked.row, &checked.message.header).map_err(refuse)?;
+        let kept = match admit(&checked.message.header, &checked.row.key()).map_err(refuse)? {
             Admission::Kept => Some(Kept::of_plaintext(&checked.message.plaintext).map_err(|_| OpenError::NotAuthentic)?),
             Admission::Passing => None,
         };

@@ -51,6 +51,13 @@ pub(super) struct Checked {
     pub(super) life: u64,
 }
 
+impl Checked {
+    /// Whether it came in a lane that begins and ends in this endpoint.
+    fn is_near(&self) -> bool {
+        matches!(&self.lock, Lock::Lane { lane, .. } if lane.near)
+    }
+}
+
 /// Told what speaks against a message that is authentic: its time, a revocation, a roster. What it returns decides whether that refuses it.
 pub(super) type Objections<'a> = &'a mut dyn FnMut(OpenError) -> Result<(), OpenError>;
 
@@ -209,13 +216,15 @@ impl Endpoint {
 
     /// Replay, policy, audit, revocation, insert, lane, release: each step for all of them before the next.
     fn release(&self, checked: Vec<Result<Checked, OpenError>>, now: u64) -> Vec<Result<Message, OpenError>> {
+        let look_up_near = |checked: Checked| self.look_up_near(&checked.row, &checked.message.header).map(|()| checked);
+        let checked = checked.into_iter().map(|checked| checked.and_then(look_up_near)).collect();
         let new = self.ask_journal(checked, now, |store, rows| store.look_up(rows));
         let permit = |new: Result<Checked, OpenError>| {
             let checked = new?;
             self.permit_release(&checked, now)?;
             // Policy and audit take their time; a revocation in it counts.
             checked.certificate.check_now(&self.current_roster(), now)?;
-            Ok(checked)
+            self.insert_near(checked, now)
         };
         let permitted = new.into_iter().map(permit).collect();
         let inserted = self.ask_journal(permitted, now, |store, rows| store.insert(rows, now));
@@ -226,7 +235,25 @@ impl Endpoint {
         inserted.into_iter().map(|inserted| inserted.map(commit)).collect()
     }
 
-    /// Refuses those of the messages that the journal speaks against. It is asked in the life whose keys opened them and in no other: a
+    /// Refuses what came in a near lane before, whichever way it comes now.
+    pub(super) fn look_up_near(&self, row: &Row, header: &Header) -> Result<(), OpenError> {
+        let seen = self.state().near.seen(row);
+        if matches!(seen, Seen::Before | Seen::Other) { judge(seen, header) } else { Ok(()) }
+    }
+
+    /// Notes a message of a near lane in memory, where it cannot be forgotten before the lane is.
+    fn insert_near(&self, checked: Checked, now: u64) -> Result<Checked, OpenError> {
+        if checked.is_near() {
+            let seen = {
+                let mut state = self.state();
+                if state.life == checked.life { state.near.insert(&checked.row, now) } else { Seen::OtherLife }
+            };
+            self.refuse_seen(seen, &checked, now)?;
+        }
+        Ok(checked)
+    }
+
+    /// Refuses those of the messages that the store's journal speaks against. It is asked in the life whose keys opened them and in no other: a
     /// journal that has forgotten must not take what was decrypted before it forgot.
     fn ask_journal(
         &self,
@@ -234,11 +261,14 @@ impl Endpoint {
         now: u64,
         ask: impl FnOnce(&mut dyn Store, &[&Row]) -> Result<Vec<Seen>, StoreFailed>,
     ) -> Vec<Result<Checked, OpenError>> {
+        if messages.iter().flatten().all(Checked::is_near) {
+            return messages;
+        }
         let mut store = self.store();
         let life = self.state().life;
         let of_life = |checked: Checked| if checked.life == life { Ok(checked) } else { Err(OpenError::UnknownKey) };
         let messages: Vec<_> = messages.into_iter().map(|message| message.and_then(of_life)).collect();
-        let rows: Vec<_> = messages.iter().flatten().map(|checked| &checked.row).collect();
+        let rows: Vec<_> = messages.iter().flatten().filter(|checked| !checked.is_near()).map(|checked| &checked.row).collect();
         let seen = if rows.is_empty() { Ok(Vec::new()) } else { ask(&mut **store, &rows) };
         drop(store);
         let mut seen = match seen {
@@ -247,6 +277,9 @@ impl Endpoint {
         };
         let judge = |message: Result<Checked, OpenError>| {
             let checked = message?;
+            if checked.is_near() {
+                return Ok(checked);
+            }
             // One answer for each; a missing one releases nothing.
             self.refuse_seen(seen.next().unwrap_or(Seen::Before), &checked, now)?;
             Ok(checked)
@@ -298,7 +331,11 @@ impl Endpoint {
         state.remember(Arc::clone(&checked.certificate), now);
         state.lanes.confirm(pair.reversed(), &header.acknowledged.lanes);
         match &checked.lock {
-            Lock::Lane { id, .. } => state.lanes.used(*id),
+            Lock::Lane { id, lane, .. } => {
+                // Who takes messages into the store and who does not must not open the same one.
+                let _known = lane.near.then(|| state.near.insert(&checked.row, now));
+                state.lanes.used(*id);
+            }
             Lock::Opening { .. } if header.kind == ACKNOWLEDGEMENT => {}
             Lock::Opening { receive_key, offer, .. } => {
                 let ends = LaneEnds { signer: pair.signer, reader: pair.reader, receive_key: *receive_key };
@@ -306,7 +343,7 @@ impl Endpoint {
                 let taken = state.lanes.accept(id, secret, ends, Arc::clone(&checked.certificate), now);
                 // An author in this very endpoint learns at once that the lane is held.
                 if taken && state.lanes.confirm(pair, &[id]) {
-                    state.lanes.used(id);
+                    state.lanes.meets_itself(id);
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::{
     certificate::CertificateRequest,
     domain::Authority,
     error::{OpenError, StoreFailed},
-    journal::{HeldKey, RECEIVE_KEY_KEPT, Store},
+    journal::{HeldKey, RECEIVE_KEY_KEPT, Rows, Store},
     key::{ReceiveKey, SigningKey},
     lane::Lanes,
     limits::{CERTIFICATE_RENEWAL, CLOCK_TOLERANCE},
@@ -104,6 +104,7 @@ impl Endpoint {
         state.life += 1;
         state.readers.clear();
         state.lanes = Lanes::default();
+        state.near = Rows::default();
         for agent in state.agents.values_mut() {
             let Agent { key, thumbprint, certificate, .. } = &**agent;
             let (key, certificate) = (Arc::clone(key), Arc::clone(certificate));

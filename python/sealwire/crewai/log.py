@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from sealwire._sealwire import Message
+    from sealwire._sealwire import Header, Message
     from sealwire.crewai.post import Delivered
 
 __all__ = ["Log", "Record"]
@@ -48,13 +48,41 @@ class Record(NamedTuple):
         return (self.signer, self.id)
 
 
+class _Passed(NamedTuple):
+    """A message that passed, as it is kept: records are made of these for those who ask."""
+
+    header: Header
+    size: int
+    form: str
+    wire_size: int | None
+    first_bytes: bytes
+
+    def record(self) -> Record:
+        header = self.header
+        return Record(
+            sender=header.sender,
+            reader=header.reader,
+            kind=header.kind,
+            thread=header.thread,
+            id=header.id,
+            signer=header.signer,
+            labels=tuple(header.labels),
+            size=self.size,
+            form=self.form,
+            answers=header.answers,
+            came_from=header.came_from,
+            wire_size=self.wire_size,
+            first_bytes=self.first_bytes,
+        )
+
+
 class Log:
     """The latest messages of a sealed crew, in the order they were opened; `outer` gets them too."""
 
     def __init__(self, outer: Log | None = None) -> None:
         self._outer = outer
         self._lock = threading.Lock()
-        self._records: deque[Record] = deque(maxlen=KEPT)
+        self._kept: deque[_Passed] = deque(maxlen=KEPT)
         self._count = 0
 
     @property
@@ -64,39 +92,22 @@ class Log:
 
     def add(self, delivered: Delivered) -> None:
         """Note a message that passed."""
-        self._keep(_record(delivered.message, delivered.envelope))
+        message, envelope = delivered.message, delivered.envelope
+        self._keep(_Passed(message.header, len(message.body), message.form, len(envelope), envelope[:_SHOWN]))
 
     def add_reply(self, message: Message) -> None:
         """Note what an agent on another host has said; its envelope has gone with the node that opened it."""
-        self._keep(_record(message, None))
+        self._keep(_Passed(message.header, len(message.body), message.form, None, b""))
 
     def records(self) -> list[Record]:
         """All that is kept, oldest first."""
         with self._lock:
-            return list(self._records)
+            kept = list(self._kept)
+        return [passed.record() for passed in kept]
 
-    def _keep(self, record: Record) -> None:
+    def _keep(self, passed: _Passed) -> None:
         with self._lock:
-            self._records.append(record)
+            self._kept.append(passed)
             self._count += 1
         if self._outer is not None:
-            self._outer._keep(record)
-
-
-def _record(message: Message, envelope: bytes | None) -> Record:
-    header = message.header
-    return Record(
-        sender=header.sender,
-        reader=header.reader,
-        kind=header.kind,
-        thread=header.thread,
-        id=header.id,
-        signer=header.signer,
-        labels=tuple(header.labels),
-        size=len(message.body),
-        form=message.form,
-        answers=header.answers,
-        came_from=header.came_from,
-        wire_size=None if envelope is None else len(envelope),
-        first_bytes=b"" if envelope is None else envelope[:_SHOWN],
-    )
+            self._outer._keep(passed)

@@ -51,8 +51,9 @@ def _is_worker(thread: threading.Thread) -> bool:
     return getattr(thread, "_target", None) is futures._worker
 
 
-def _has_context(function: Callable[..., Any]) -> bool:
+def _has_context(function: Any) -> bool:
     """Whether `function` is ``Context.run``, plain as CrewAI submits its many events, or with arguments, as asyncio does."""
-    return (
-        type(getattr(function, "__self__", None)) is Context or type(getattr(getattr(function, "func", None), "__self__", None)) is Context
-    )
+    bound = getattr(function, "__self__", None)
+    if bound is None:
+        bound = getattr(getattr(function, "func", None), "__self__", None)
+    return type(bound) is Context

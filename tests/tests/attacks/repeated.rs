@@ -74,3 +74,23 @@ fn a_replay_after_a_restart() {
     assert!(matches!(second.open(&under_way).err(), Some(OpenError::Duplicate(_))));
     assert_eq!(second.open(&in_lane).err(), Some(OpenError::UnknownLane), "lanes are never written down");
 }
+
+/// A lane that begins and ends in one process. Its messages are noted there and nowhere else, and nowhere else can they be opened.
+#[test]
+fn a_replay_in_a_near_lane() {
+    let scratch = Scratch::new("near");
+    let home = scratch.join("home");
+    let process = Homely::start(&home);
+    process.open(&process.seal("offers a lane")).unwrap();
+    let beside = Homely::start(&home);
+    let written = || ["store.db", "store.db-wal"].map(|file| std::fs::read(home.join(file)).unwrap());
+    let before = written();
+    let in_lane = process.seal("in the lane");
+    let id = process.open(&in_lane).unwrap().header().id;
+    assert_eq!(process.open(&in_lane).err(), Some(OpenError::Duplicate(id)));
+    assert_eq!(process.endpoint.open_all_bytes(&[in_lane.as_bytes(); 2]).iter().flatten().count(), 0);
+    let twice = process.seal("twice at once");
+    assert_eq!(process.endpoint.open_all_bytes(&[twice.as_bytes(); 2]).iter().flatten().count(), 1);
+    assert_eq!(beside.open(&in_lane).err(), Some(OpenError::UnknownLane), "another process of the home");
+    assert!(written() == before, "the store is not asked to write what cannot come again");
+}
