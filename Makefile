@@ -73,6 +73,15 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (20). Needs cargo-fuzz: `cargo instal
 	$(PYTHON) fuzz/seeds.py
 	for target in $$(cargo fuzz list); do cargo fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -seed=1; done
 
+.PHONY: models
+models: ## Check the model of the journal, and that each broken rule is found. Needs spin: on Debian or Ubuntu, `apt install spin`.
+	@command -v cc >/dev/null || { echo 'A C compiler is missing: on Debian or Ubuntu, `apt install gcc`' >&2; exit 1; }
+	$(PYTHON) docs/models/run.py spin
+
+.PHONY: models-verifpal
+models-verifpal: ## Check the models of opening, lane and pairing. Needs Verifpal: `cargo install verifpal --ignore-rust-version`.
+	$(PYTHON) docs/models/run.py verifpal
+
 .PHONY: bench
 bench: $(VENV)/tools ## Measure sealing and opening beside their primitives, and a sealed crew beside a bare one.
 	cargo bench --locked -p sealwire

@@ -14,7 +14,7 @@ use crate::{
 mod work;
 
 #[cfg(feature = "node")]
-pub(crate) use work::{Arrival, Change, Expects, Left, Outgoing, RowKey, Work, Working};
+pub(crate) use work::{Arrival, Change, Expects, Left, Outgoing, RowKey, Work, Working, beginning};
 
 /// A message as the journal knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,8 +116,12 @@ pub(crate) struct MemoryStore {
     /// When this life took its first message, if it follows another life.
     #[cfg(feature = "node")]
     began: Option<u64>,
+    /// The latest time that an earlier life knew, if there was one.
     #[cfg(feature = "node")]
-    follows_another: bool,
+    earlier: Option<u64>,
+    /// The latest time at which this life took a message.
+    #[cfg(feature = "node")]
+    latest: u64,
 }
 
 impl Rows {
@@ -206,7 +210,7 @@ impl Store for MemoryStore {
     fn begin_life(&mut self) -> Result<(), StoreFailed> {
         *self = Self {
             #[cfg(feature = "node")]
-            follows_another: true,
+            earlier: self.earlier.max(self.began).max(Some(self.latest)),
             // What was taken over to be sent has nothing to do with what was received.
             #[cfg(feature = "node")]
             work: core::mem::take(&mut self.work).of_next_life(),

@@ -17,6 +17,8 @@ use super::{
     ROSTER, STORE, STORE_KEY, agent_key, files,
     life::{LifeId, Mark, Marker},
 };
+#[cfg(feature = "node")]
+use crate::journal::beginning;
 use crate::{
     entropy::{Entropy, System, random},
     error::StoreFailed,
@@ -68,7 +70,7 @@ const TABLES_OF_NODES: &str = "
     CREATE TABLE peer (address TEXT PRIMARY KEY, met INTEGER NOT NULL, certificate BLOB NOT NULL) WITHOUT ROWID;
 ";
 
-/// What `began` says of a life that has not taken a message yet.
+/// What `began` says of a life that has not taken a message yet, less the latest time that an earlier life knew.
 const NOT_YET: i64 = -1;
 
 /// The store of a home. Several processes may use one home at once; SQLite's lock and unique key decide between them.
@@ -347,13 +349,20 @@ fn settle(connection: &mut Connection, marker: &Marker, moment: Moment, new_life
 fn begin(connection: &mut Connection, marker: &Marker, new_life: LifeId) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch("DELETE FROM receive_key; DELETE FROM opened; DELETE FROM work;")?;
-    let sequence: i64 = transaction.query_row("SELECT sequence FROM life", [], |row| row.get(0))?;
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let (sequence, began, purged): (i64, i64, i64) = transaction.query_row("SELECT sequence, began, purged FROM life", [], read)?;
     // Before the first life there was none in which something was processed.
-    let began = if sequence == 0 { 0 } else { NOT_YET };
+    let began = if sequence == 0 { 0 } else { NOT_YET - latest_known(began, purged) };
     transaction.execute("UPDATE life SET id = ?1, horizon = 0, purged = 0, began = ?2", params![new_life, began])?;
     advance(&transaction, marker, Mark { life: new_life, sequence: unsigned(sequence) })?;
     transaction.commit()?;
     empty_log(connection)
+}
+
+/// The latest time that a life knew which ends now, or one before it: the next purge would have been due before anything was taken later.
+fn latest_known(began: i64, purged: i64) -> i64 {
+    let earlier = if began < 0 { NOT_YET - began } else { began };
+    if purged == 0 { earlier } else { earlier.max(purged.saturating_add(signed(PURGE_EVERY))) }
 }
 
 /// The journal's mark, if it continues the marker's.
@@ -455,7 +464,12 @@ pub(super) fn purge_if_due(connection: &Connection, now: u64) -> rusqlite::Resul
 /// Notes when a life took its first message: what was sealed before may have been processed in an earlier one.
 #[cfg(feature = "node")]
 pub(super) fn life_is_new(connection: &Connection, now: u64) -> rusqlite::Result<()> {
-    connection.prepare_cached("UPDATE life SET began = ?1 WHERE began = ?2")?.execute([signed(now), NOT_YET]).map(drop)
+    let began: i64 = connection.prepare_cached("SELECT began FROM life")?.query_row([], |row| row.get(0))?;
+    if began < 0 {
+        let began = beginning(now, unsigned(NOT_YET - began));
+        connection.execute("UPDATE life SET began = ?1", [signed(began)])?;
+    }
+    Ok(())
 }
 
 /// The journal's mark, whatever the marker says.

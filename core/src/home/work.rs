@@ -269,8 +269,17 @@ fn unlock(key: &StoreKey, place: &[u8], locked: &[u8]) -> rusqlite::Result<Kept>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
     use super::*;
-    use crate::{Draft, Endpoint, Home, home::STORE};
+    use crate::{
+        Clock, Draft, Endpoint, Envelope, Home,
+        endpoint::{Admission, Taken},
+        home::STORE,
+    };
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -360,6 +369,59 @@ mod tests {
         drop(first);
         assert_eq!(second.adopt()?.outgoing, [outgoing]);
         assert_eq!(third.adopt()?.outgoing, [], "taken over by another");
+        Ok(())
+    }
+
+    /// A clock that a test sets.
+    #[derive(Clone)]
+    struct Hands(Arc<AtomicU64>);
+
+    impl Clock for Hands {
+        fn now(&self) -> u64 {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn redelivered(endpoint: &Endpoint, envelope: &Envelope) -> Result<bool, Box<dyn std::error::Error>> {
+        match endpoint.take(&[envelope.as_bytes()], &|_, _| Ok(Admission::Kept)).pop() {
+            Some(Ok(Taken::New { in_earlier_life, .. })) => Ok(in_earlier_life),
+            Some(Ok(Taken::Again { .. })) => Err("known already".into()),
+            Some(Err(refused)) => Err(refused.error.into()),
+            None => Err("no answer".into()),
+        }
+    }
+
+    /// A machine without a battery restarts, twice, with its clock behind, and takes messages before the clock is set. What was processed before
+    /// the restarts comes again after that.
+    #[test]
+    fn a_clock_that_is_behind_after_a_restart_hides_no_redelivery() -> Outcome {
+        const HOUR: u64 = 3_600;
+        let place = Place::new("behind");
+        let hands = Hands(Arc::new(AtomicU64::new(2_000_000_000)));
+        let open = || Endpoint::builder().clock(hands.clone()).home_or_init(&place.0, "local").map(|(endpoint, _)| endpoint);
+        let endpoint = open()?;
+        hands.0.fetch_add(HOUR, Ordering::Relaxed);
+        let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
+        let processed = endpoint.seal_kept(&a, &b, &Draft::new("task", "x"), Vec::new())?;
+        assert!(!redelivered(&endpoint, &processed.envelope)?, "the first life");
+        drop(endpoint);
+
+        hands.0.fetch_sub(HOUR / 2, Ordering::Relaxed);
+        for restart in ["first", "second"] {
+            // As the machine has restarted, no marker speaks of this life.
+            Connection::open(place.0.join(STORE))?.execute("UPDATE life SET id = randomblob(16)", [])?;
+            let endpoint = open()?;
+            let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
+            let other = endpoint.seal(&a, &b, &Draft::new("task", restart))?;
+            assert!(redelivered(&endpoint, &other.envelope)?, "nobody can tell whether the clock is behind");
+        }
+        hands.0.fetch_add(HOUR / 2 + 60, Ordering::Relaxed);
+        let endpoint = open()?;
+        let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
+        assert!(redelivered(&endpoint, &endpoint.seal_anew(&processed.kept)?)?, "processed by an earlier life");
+        hands.0.fetch_add(HOUR, Ordering::Relaxed);
+        let new = endpoint.seal(&a, &b, &Draft::new("task", "new"))?;
+        assert!(!redelivered(&endpoint, &new.envelope)?, "written long after");
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     error::StoreFailed,
     kept::Kept,
     key::{MessageId, Thumbprint},
+    limits::ROSTER_LIFETIME,
 };
 
 /// Bytes of messages that an endpoint without a home keeps. Beyond them it takes nothing over: its memory is that of a small machine.
@@ -94,13 +95,20 @@ pub(crate) struct Left {
     pub(crate) outgoing: Vec<Outgoing>,
 }
 
+/// When a life of the journal began that took its first message at `now` and follows one that knew the time `earlier`. The clock of a machine that
+/// restarts may be behind until it is set, and what was processed before would look newer than this life. Only if it would be behind by more
+/// than a roster lives was it ahead before: nothing is opened under a roster that has ended.
+pub(crate) fn beginning(now: u64, earlier: u64) -> u64 {
+    if earlier > now.saturating_add(ROSTER_LIFETIME) { now } else { now.max(earlier) }
+}
+
 /// The part of a [`Store`] that a node uses.
 pub(crate) trait Working {
     /// Inserts messages in one transaction; what is new is kept, if there is something to keep. In another life than this endpoint's, inserts
     /// nothing and says so of each.
     fn take_all(&mut self, arrivals: &[Arrival<'_>], now: u64) -> Result<Vec<Seen>, StoreFailed>;
 
-    /// When the present life of the journal began: what is older may have been processed in an earlier one. Zero for its first life.
+    /// When the present life of the journal began ([`beginning`]): what is older may have been processed in an earlier one. Zero for its first life.
     fn began(&mut self) -> Result<u64, StoreFailed>;
 
     /// Writes changes in one transaction.
@@ -184,9 +192,10 @@ impl Work {
 
 impl Working for MemoryStore {
     fn take_all(&mut self, arrivals: &[Arrival<'_>], now: u64) -> Result<Vec<Seen>, StoreFailed> {
-        if self.follows_another {
-            self.began.get_or_insert(now);
+        if let Some(earlier) = self.earlier {
+            self.began.get_or_insert(beginning(now, earlier));
         }
+        self.latest = self.latest.max(now);
         let take = |arrival: &Arrival<'_>| {
             let size = arrival.kept.map_or(0, |kept| kept.as_bytes().len());
             if self.work.bytes.saturating_add(size) > MAX_KEPT_IN_MEMORY {
