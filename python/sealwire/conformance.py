@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from unittest import SkipTest
 
@@ -102,7 +103,7 @@ class Suite:
         with self._opened() as (a, b):
             _both(
                 self.patience,
-                lambda: [a.send("reader@b", number, self.largest) for number in range(3)],
+                lambda: a.send_all("reader@b", range(3), self.largest),
                 lambda: b.receive_all("reader@b", range(3), self.largest),
             )
 
@@ -263,15 +264,15 @@ class _End:
                 raise AssertionError(f"a parcel is not taken over: {sending.error}") from sending.error
             time.sleep(0.02)
 
-    def send_all(self, to: str, numbers: range) -> None:
+    def send_all(self, to: str, numbers: range, size: int = _SMALL) -> None:
         for number in numbers:
-            self.send(to, number)
+            self.send(to, number, size)
 
     def fill(self, to: str) -> int:
         """Send large parcels until no more are taken; returns how many were."""
         taken = 0
         while taken < _TOO_MANY:
-            sending = _Call(lambda number=taken: self._carrier.send(to, _parcel(number, _LARGE)))
+            sending = _Call(partial(self._carrier.send, to, _parcel(taken, _LARGE)))
             if not sending.ended(min(_WAITING, self._patience)) or sending.error is not None:
                 return taken
             taken += 1
