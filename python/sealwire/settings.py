@@ -254,5 +254,13 @@ def _found(via: str | Transport, folder: Path) -> str | Transport:
         found: Any = getattr(importlib.import_module(place), name)
     except (ImportError, ValueError, AttributeError) as error:
         raise SettingsError(f"`{via}` is to name a transport as `python:module:attribute`: {error}") from None
-    transport: Transport = found if callable(getattr(found, "send", None)) and not isinstance(found, type) else found()
+    if callable(found) and not _carries(found):
+        found = found()
+    if not _carries(found):
+        raise SettingsError(f"`{via}` is no transport: it needs `send` and `receive`")
+    transport: Transport = found
     return transport
+
+
+def _carries(found: Any) -> bool:
+    return not isinstance(found, type) and all(callable(getattr(found, name, None)) for name in ("send", "receive"))

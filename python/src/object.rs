@@ -80,16 +80,15 @@ impl Object {
     /// Lets the carrier fetch for a reader.
     async fn listen(&self, reader: &Address) -> Result<Arc<Inbox>, TransportError> {
         let inbox = Arc::new(Inbox { waiting: Mutex::default(), news: Notify::new(), room: Arc::new(Semaphore::new(ROOM)) });
-        if let Some(before) = self.0.inboxes().insert(reader.clone(), Arc::clone(&inbox)) {
-            before.room.close();
-        }
-        let (held, reader, arrived, runtime) = (Arc::clone(&self.0), reader.to_string(), Arc::clone(&inbox), Handle::current());
-        call(move |py| {
+        // It is there before anything is fetched, so that nobody fetches a second time.
+        self.0.inboxes().insert(reader.clone(), Arc::clone(&inbox));
+        let (held, to, arrived, runtime) = (Arc::clone(&self.0), reader.to_string(), Arc::clone(&inbox), Handle::current());
+        let listening = call(move |py| {
             let put = move |given: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| arrived.put(given, &runtime);
             let put = PyCFunction::new_closure(py, None, None, put)?;
-            held.carrier.call_method1(py, intern!(py, "listen"), (reader, put)).map(drop)
-        })
-        .await?;
+            held.carrier.call_method1(py, intern!(py, "listen"), (to, put)).map(drop)
+        });
+        listening.await.inspect_err(|_| _ = self.0.inboxes().remove(reader))?;
         Ok(inbox)
     }
 }

@@ -106,6 +106,8 @@ def test_a_transport_is_named_by_its_module(tmp_path: Path, monkeypatch: pytest.
         ("[node.nats]\nreplicas = true", "needs a number from 1 on for `replicas`"),
         ('[node]\nvia = "python:nowhere:x"', "`python:module:attribute`: No module named 'nowhere'"),
         ('[node]\nvia = "python:os:nothing"', "has no attribute 'nothing'"),
+        ('[node]\nvia = "python:os:sep"', "is no transport: it needs `send` and `receive`"),
+        ('[node]\nvia = "python:os:getcwd"', "is no transport"),
         ('[node]\nvia = "python:"', "`python:module:attribute`"),
     ],
 )
