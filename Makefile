@@ -48,16 +48,18 @@ test-rust: check-rust
 	cargo test --workspace --locked
 
 .PHONY: test-hosts
-test-hosts: $(VENV)/tools ## Three hosts in network namespaces: pairing, a crew over all of them, a capture of every packet. Needs root, iproute2, tcpdump.
+test-hosts: $(VENV)/tools ## Three hosts in network namespaces: a crew over all of them, by each transport. Needs root, iproute2, tcpdump, nats-server.
 	@[ "$$(id -u)" = 0 ] || { echo 'network namespaces need root: `sudo make test-hosts`' >&2; exit 1; }
-	@for tool in ip tcpdump; do command -v $$tool >/dev/null || { echo "$$tool is missing: on Debian or Ubuntu, \`apt install iproute2 tcpdump\`" >&2; exit 1; }; done
+	@for tool in ip tcpdump nats-server setpriv; do command -v $$tool >/dev/null || \
+	  { echo "$$tool is missing: on Debian or Ubuntu, \`apt install iproute2 tcpdump nats-server util-linux\`" >&2; exit 1; }; done
 	$(QUIET) $(VENV)/bin/python -m pytest tests/hosts
 
 .PHONY: test-nats
-test-nats: check-rust ## The transports over NATS, against a real server. Needs nats-server: on Debian or Ubuntu, `apt install nats-server`.
+test-nats: check-rust $(VENV)/tools ## The transports over NATS, against a real server. Needs nats-server: on Debian or Ubuntu, `apt install nats-server`.
 	@command -v nats-server >/dev/null || { echo 'nats-server is missing: on Debian or Ubuntu, `apt install nats-server`' >&2; exit 1; }
 	cargo clippy -p sealwire --all-features --all-targets --locked -- -D warnings
 	SEALWIRE_REQUIRE_NATS=1 cargo test -p sealwire --features nats,tls,unix,conformance --test transports --locked
+	SEALWIRE_REQUIRE_NATS=1 $(QUIET) $(VENV)/bin/python -m pytest python/tests/test_node_ways.py -k server
 
 .PHONY: test-python
 test-python: $(VENV)/tools

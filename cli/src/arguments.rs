@@ -100,9 +100,14 @@ pub(crate) struct Serve {
     /// This machine's home
     #[arg(long, value_name = "PATH", default_value = HOME)]
     pub(crate) home: PathBuf,
-    /// Where to take connections; may be given several times [default: tcp://0.0.0.0:7451]
-    #[arg(long, value_name = "LOCATION")]
+    /// Where to take connections: tcp://HOST:PORT, tls://HOST:PORT or unix:///PATH; may be given several times [default: what sealwire.toml
+    /// says, or tcp://0.0.0.0:7451]
+    #[arg(long, value_name = "LOCATION", conflicts_with = "via")]
     pub(crate) listen: Vec<String>,
+    /// What to go through instead: nats://HOST:PORT, jetstream://HOST:PORT, the same with +tls, or python:MODULE:ATTRIBUTE. Passwords stand
+    /// in files that sealwire.toml names
+    #[arg(long, value_name = "WAY")]
+    pub(crate) via: Option<String>,
     /// The name it is served under, if there is one agent [default: made of its role]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,

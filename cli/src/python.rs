@@ -27,6 +27,7 @@ pub(crate) fn run(run: Run) -> Result<Call, Failure> {
 pub(crate) fn serve(serve: Serve) -> Call {
     let mut arguments: Vec<OsString> = vec!["--home".into(), serve.home.into_os_string()];
     arguments.extend(serve.listen.into_iter().flat_map(|location| ["--listen".into(), location.into()]));
+    arguments.extend(serve.via.into_iter().flat_map(|way| ["--via".into(), way.into()]));
     arguments.extend(serve.name.into_iter().flat_map(|name| ["--name".into(), name.into()]));
     arguments.extend(serve.audit.into_iter().flat_map(|file| ["--audit".into(), file.into_os_string()]));
     arguments.extend(serve.all.then(|| "--all".into()));

@@ -121,6 +121,26 @@ impl Endpoint {
         (*self.state().roster).clone()
     }
 
+    /// The node's public key, as the roster lists it.
+    #[cfg(feature = "tls")]
+    pub(crate) fn node_key(&self) -> &[u8; 32] {
+        self.node.key.verifying_key().as_bytes()
+    }
+
+    /// Signs a TLS handshake with the node's key.
+    #[cfg(feature = "tls")]
+    pub(crate) fn sign_handshake(&self, message: &[u8]) -> [u8; 64] {
+        self.node.key.sign(message)
+    }
+
+    /// The node that the roster in force lists with this key, unless it is revoked.
+    #[cfg(feature = "tls")]
+    pub(crate) fn node_with(&self, key: &[u8; 32]) -> Option<String> {
+        let state = self.state();
+        let listed = state.roster.claims().nodes.iter().find(|node| node.key.as_bytes() == key)?;
+        (!state.roster.is_revoked(&listed.key.thumbprint())).then(|| listed.name.clone())
+    }
+
     /// Hosts an agent: makes or loads its keys and certifies it. Hosting it again changes nothing.
     ///
     /// # Errors

@@ -31,6 +31,7 @@ from sealwire.exceptions import (
     RemoteError,
     Revoked,
     SealwireError,
+    SettingsError,
     TooLarge,
     TransportError,
     UnknownAgent,
@@ -41,10 +42,11 @@ from sealwire.exceptions import (
     UnsupportedCrewAI,
 )
 from sealwire.labels import current_labels, label
-from sealwire.transport import MemoryTransport, Transport
+from sealwire.transport import Delivery, MemoryTransport, Transport
 
 __all__ = [
     "AuditFailed",
+    "Delivery",
     "Denied",
     "Duplicate",
     "Endpoint",
@@ -70,6 +72,7 @@ __all__ = [
     "Revoked",
     "Sealed",
     "SealwireError",
+    "SettingsError",
     "TooLarge",
     "Transport",
     "TransportError",

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
 from sealwire.exceptions import SealwireError
+from sealwire.settings import Nats, Tls
+from sealwire.transport import Transport
 
 __all__ = ["Endpoint", "Entry", "Header", "Incoming", "Message", "Node", "Request", "Sealed", "command"]
 
@@ -60,11 +62,22 @@ class Endpoint:
 class Node:
     """Sends and receives for the agents of one endpoint, and keeps what is under way through a restart."""
 
-    def __new__(cls, endpoint: Endpoint, *, listen: Sequence[str] = ..., peers: Mapping[str, str] = ...) -> Node: ...
+    def __new__(
+        cls,
+        endpoint: Endpoint,
+        *,
+        listen: Sequence[str] = ...,
+        peers: Mapping[str, str] = ...,
+        via: str | Transport | None = None,
+        tls: Tls | None = None,
+        nats: Nats | None = None,
+    ) -> Node: ...
     @property
     def endpoint(self) -> Endpoint: ...
     @property
     def listening(self) -> list[str]: ...
+    @property
+    def via(self) -> str | None: ...
     def host(self, name: str) -> str: ...
     def serve(
         self,

@@ -23,6 +23,7 @@ __all__ = [
     "RemoteError",
     "Revoked",
     "SealwireError",
+    "SettingsError",
     "TooLarge",
     "TransportError",
     "UnknownAgent",
@@ -128,3 +129,7 @@ class UnsupportedCrewAI(SealwireError):
 
 class NotSealed(SealwireError):
     """An agent or a crew of a sealed class has no seal, so it does not run."""
+
+
+class SettingsError(SealwireError):
+    """`sealwire.toml`, an environment variable or an argument says something that cannot be done."""

@@ -6,10 +6,11 @@ A project has a script (``run_crew``, or ``kickoff`` for a flow), or since CrewA
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sealwire import toml
 
 __all__ = ["Definition", "NoEntry", "Script", "entry_of"]
 
@@ -74,29 +75,11 @@ def _definition(folder: Path, definition: str) -> Path:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
+        return toml.read(file, NoEntry)
     except FileNotFoundError:
         raise NoEntry(
             f"there is no `{file.name}` in `{file.parent}`, so nothing says what to run; name a file, or a module with -m"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise NoEntry(f"cannot read `{file}`: {error}") from None
-    toml = _toml()
-    try:
-        content: dict[str, Any] = toml.loads(text)
-    except toml.TOMLDecodeError as error:
-        raise NoEntry(f"`{file}` is not TOML: {error}") from None
-    return content
-
-
-def _toml() -> Any:
-    """The TOML reader of Python 3.11 and newer, or the one that CrewAI installs."""
-    for name in ("tomllib", "tomli"):
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError:
-            continue
-    raise NoEntry("Python 3.10 cannot read `pyproject.toml` by itself: `pip install tomli`, or name a file, or a module with -m")
 
 
 def _table(content: dict[str, Any], *names: str) -> dict[str, Any]:

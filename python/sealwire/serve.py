@@ -39,7 +39,7 @@ class NotStarted(Exception):
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serve what `argv` says: ``[--home PATH] [--listen LOCATION]… [--name NAME] [--audit FILE] [--all] TARGET…``.
+    """Serve what `argv` says: ``[--home PATH] [--listen LOCATION]… [--via WAY] [--name NAME] [--audit FILE] [--all] TARGET…``.
 
     Returns the exit code: 0 after SIGTERM, 130 after Ctrl-C, 2 if it could not be started.
     """
@@ -57,6 +57,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="sealwire serve", allow_abbrev=False)
     parser.add_argument("--home", default="./.sealwire")
     parser.add_argument("--listen", action="append")
+    parser.add_argument("--via")
     parser.add_argument("--name")
     parser.add_argument("--audit")
     parser.add_argument("--all", action="store_true")
@@ -70,9 +71,10 @@ def _node(options: argparse.Namespace, agents: list[Any]) -> Node:
     logging.basicConfig(stream=sys.stderr, format="sealwire: %(message)s", level=logging.WARNING)
     logging.getLogger("sealwire").setLevel(logging.INFO)
     names = {} if options.name is None else {serve.role_of(agents[0]): options.name}
-    node: Node = serve.serve(*agents, names=names, home=options.home, listen=options.listen or [serve.LISTEN], audit=_Told(_audit(options)))
+    way = {"listen": options.listen, "via": options.via}
+    node: Node = serve.serve(*agents, names=names, home=options.home, audit=_Told(_audit(options)), **way)
     others = len(node.endpoint.members()) - 1
-    _say(f"{' and '.join(node.endpoint.agents())} served at {' and '.join(node.listening)}")
+    _say(f"{' and '.join(node.endpoint.agents())} served at {node.via or ' and '.join(node.listening)}")
     if not others:
         _say("nobody else is in this domain yet: `sealwire invite NODE` lets another machine join")
     return node

@@ -2,17 +2,19 @@
 
 Any object with these two methods will do; sealwire hands it nothing but
 sealed bytes, so a transport needs to be trusted with nothing but delivery.
+:mod:`sealwire.conformance` tells whether one does what is expected of it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Awaitable
 from typing import Protocol, runtime_checkable
 
 from sealwire.exceptions import TransportError
 
-__all__ = ["MemoryTransport", "Transport"]
+__all__ = ["Delivery", "MemoryTransport", "Transport"]
 
 #: Envelopes that may wait for one reader. A crew keeps about one in flight for
 #: each task that runs at the same time; a longer queue means nobody reads.
@@ -25,17 +27,38 @@ TIMEOUT = 10.0
 
 @runtime_checkable
 class Transport(Protocol):
-    """Carries envelopes. Both methods are called from several threads."""
+    """Carries envelopes. Both methods are called from several threads.
 
-    def send(self, to: str, envelope: bytes) -> None:
-        """Take `envelope` for the reader whose address is `to`, or raise."""
+    As the transport of a crew in one process, both return what is said here.
+    As the transport of a :class:`~sealwire.Node` (`via=`) they may be
+    coroutine functions, too: all of them run on one event loop of the node's.
+    There, `receive` may return a :class:`Delivery`, and methods `open()` and
+    `close()` are called before the first and after the last envelope if there
+    are any.
+    """
 
-    def receive(self, to: str) -> bytes:
+    def send(self, to: str, envelope: bytes) -> Awaitable[None] | None:
+        """Take `envelope` for the reader whose address is `to`, or raise. A node tries again what raised."""
+
+    def receive(self, to: str) -> bytes | Delivery | Awaitable[bytes | Delivery | None] | None:
         """Wait for the next envelope for `to` and return it.
 
         Raise :class:`~sealwire.TransportError` when none comes in time: a
-        transport that waits for ever keeps a crew waiting for ever.
+        transport that waits for ever keeps a crew waiting for ever. A node
+        asks again, and takes ``None`` and :class:`TimeoutError` for the same.
         """
+
+
+@runtime_checkable
+class Delivery(Protocol):
+    """An envelope that is brought again until it was acknowledged, by a transport that can do so."""
+
+    @property
+    def envelope(self) -> bytes:
+        """The envelope."""
+
+    def acknowledge(self) -> Awaitable[None] | None:
+        """It was processed. Until then, a process that dies or is killed leaves it to the next one."""
 
 
 class MemoryTransport:

@@ -120,6 +120,15 @@ impl From<NodeError> for Raised {
     }
 }
 
+impl From<sealwire::TransportError> for Raised {
+    fn from(error: sealwire::TransportError) -> Self {
+        Self(match error {
+            sealwire::TransportError::Failed(text) => TransportError::new_err(text),
+            other => TransportError::new_err(other.to_string()),
+        })
+    }
+}
+
 impl From<Invalid> for Raised {
     fn from(error: Invalid) -> Self {
         Self(InvalidName::new_err(error.to_string()))

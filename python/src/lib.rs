@@ -13,6 +13,8 @@ mod header;
 mod hooks;
 mod message;
 mod node;
+mod object;
+mod transport;
 
 /// The native half of `sealwire`.
 #[pymodule(gil_used = false)]

@@ -7,14 +7,14 @@ use std::{
 };
 
 use pyo3::{
-    exceptions::{PyRuntimeError, PyTypeError},
+    exceptions::{PyRuntimeError, PyTypeError, PyValueError},
     prelude::*,
     types::{PyBytes, PyTuple},
 };
 use sealwire::{
     Address, MessageRef,
     node::{self, Piece, Refusal, Reply, Ticket},
-    transport::stream::Streams,
+    transport::{Streams, stream::Tls},
 };
 use tokio::{
     runtime::{Builder, Handle, Runtime},
@@ -26,6 +26,8 @@ use crate::{
     error::Raised,
     hooks::callable,
     message::Message,
+    object::Object,
+    transport::{Broker, Carrier, Certificates, connect},
 };
 
 /// Threads that serve the network. Sealing and opening happen here; handlers have threads of their own.
@@ -36,8 +38,9 @@ const GLANCE: Duration = Duration::from_millis(200);
 
 /// Sends and receives for the agents of one endpoint, and keeps what is under way through a restart.
 ///
-/// `listen` takes connections, as in `["tcp://0.0.0.0:7451"]`; `peers` says where other nodes are, beside what the roster says. One for
-/// each process; shared by its threads.
+/// `listen` takes connections, as in `["tcp://0.0.0.0:7451"]`; `peers` says where other nodes are, beside what the roster says. `tls` has
+/// certificates for `tls://`; without any, nodes show each other their node keys. `via` goes through a server instead, as in
+/// `"jetstream://host:4222"`, or through an object with `send` and `receive`. One for each process; shared by its threads.
 #[pyclass(frozen, module = "sealwire")]
 pub(crate) struct Node {
     inner: Mutex<Option<Inner>>,
@@ -49,6 +52,9 @@ pub(crate) struct Node {
     /// Where it takes connections, with the ports that the system chose.
     #[pyo3(get)]
     listening: Vec<String>,
+    /// What it goes through, if it is not streams: a location, or the type of an object.
+    #[pyo3(get)]
+    via: Option<String>,
 }
 
 /// A runtime that ends without waiting for handlers that are at work.
@@ -79,20 +85,47 @@ type Peer = (String, Option<String>, bool, Option<String>);
 /// What is there until the node is closed.
 #[derive(Clone)]
 struct Inner {
-    node: node::Node<Streams>,
-    streams: Streams,
+    node: node::Node<Carrier>,
+    carrier: Carrier,
     given: Arc<BTreeMap<String, String>>,
 }
 
 #[pymethods]
 impl Node {
     #[new]
-    #[pyo3(signature = (endpoint, *, listen = Vec::new(), peers = BTreeMap::new()))]
-    fn new(py: Python<'_>, endpoint: Py<Endpoint>, listen: Vec<String>, peers: BTreeMap<String, String>) -> Result<Self, Raised> {
+    #[pyo3(signature = (endpoint, *, listen = Vec::new(), peers = BTreeMap::new(), via = None, tls = None, nats = None))]
+    #[allow(clippy::too_many_arguments, reason = "to Python they are keywords")]
+    fn new(
+        py: Python<'_>,
+        endpoint: Py<Endpoint>,
+        listen: Vec<String>,
+        peers: BTreeMap<String, String>,
+        via: Option<&Bound<'_, PyAny>>,
+        tls: Option<Certificates>,
+        nats: Option<Broker>,
+    ) -> Result<Self, Raised> {
+        if via.is_some() && !(listen.is_empty() && peers.is_empty()) {
+            return Err(Raised::from(PyValueError::new_err("a node goes `via` something, or it has `listen` and `peers`; not both")));
+        }
         let (core, runtime) = (Arc::clone(&endpoint.get().endpoint), OwnRuntime::new()?);
-        let handle = runtime.handle()?;
-        let (inner, listening) = py.detach(|| handle.block_on(start(core, listen, peers)))?;
-        Ok(Self { inner: Mutex::new(Some(inner)), runtime, process: std::process::id(), endpoint, listening })
+        let (handle, given) = (runtime.handle()?, Arc::new(peers));
+        let (carrier, via) = match via {
+            None => (py.detach(|| handle.block_on(streams(&core, &listen, &given, tls.as_ref())))?, None),
+            Some(via) => match via.extract::<String>() {
+                Ok(location) => (py.detach(|| handle.block_on(connect(&location, nats.as_ref(), tls.as_ref())))?, Some(location)),
+                Err(_) => (Carrier::Object(Object::new(via)?), Some(via.get_type().name()?.to_string())),
+            },
+        };
+        let listening = match &carrier {
+            Carrier::Streams(streams) => streams.listening().iter().map(|location| location.as_str().to_owned()).collect(),
+            _ => Vec::new(),
+        };
+        let node = py.detach(|| {
+            let _entered = handle.enter();
+            node::Node::builder(core, carrier.clone()).build()
+        })?;
+        let inner = Mutex::new(Some(Inner { node, carrier, given }));
+        Ok(Self { inner, runtime, process: std::process::id(), endpoint, listening, via })
     }
 
     /// Hosts an agent that sends and waits for replies, and returns its address.
@@ -206,18 +239,24 @@ impl Node {
 
     /// The nodes it knows a way to: name, location if it has one, whether there is a connection, and what the trouble was if there was any.
     fn peers(&self) -> Result<Vec<Peer>, Raised> {
-        let peers = self.parts()?.1.streams.peers();
-        Ok(peers
+        let Carrier::Streams(streams) = self.parts()?.1.carrier else { return Ok(Vec::new()) };
+        Ok(streams
+            .peers()
             .into_iter()
             .map(|peer| (peer.name, peer.location.map(|at| at.as_str().to_owned()), peer.connected, peer.trouble))
             .collect())
     }
 
     /// Stops. With a home, what is under way goes on in the next process.
-    fn close(&self, py: Python<'_>) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some(inner), Ok(runtime)) = (inner.filter(|_| self.process == std::process::id()), self.runtime.handle()) {
-            py.detach(|| runtime.block_on(inner.node.close()));
+        let (Some(inner), Ok(runtime)) = (inner.filter(|_| self.process == std::process::id()), self.runtime.handle()) else {
+            return Ok(());
+        };
+        py.detach(|| runtime.block_on(inner.node.close()));
+        match inner.carrier {
+            Carrier::Object(object) => object.close(py),
+            _ => Ok(()),
         }
     }
 
@@ -236,18 +275,18 @@ impl Node {
     }
 }
 
-async fn start(
-    core: Arc<sealwire::Endpoint>,
-    listen: Vec<String>,
-    peers: BTreeMap<String, String>,
-) -> Result<(Inner, Vec<String>), Raised> {
-    let streams = listen.iter().fold(Streams::builder(core.node()), |streams, location| streams.listen(location));
+/// Streams at these places. TLS is there in any case: with the user's certificates, or with the keys of nodes.
+async fn streams(
+    core: &Arc<sealwire::Endpoint>,
+    listen: &[String],
+    peers: &BTreeMap<String, String>,
+    certificates: Option<&Certificates>,
+) -> Result<Carrier, Raised> {
+    let own = || Tls::of_members(Arc::clone(core)).map_err(|error| Raised::transport(&error));
+    let streams = Streams::builder(core.node()).tls(certificates.map_or_else(own, Certificates::tls)?);
+    let streams = listen.iter().fold(streams, |streams, location| streams.listen(location));
     let streams = peers.iter().fold(streams, |streams, (name, location)| streams.peer(name, location));
-    let streams = streams.build().await.map_err(|error| Raised::transport(&error))?;
-    let listening = streams.listening().iter().map(|location| location.as_str().to_owned()).collect();
-    let node = node::Node::builder(core, streams.clone()).build()?;
-    let inner = Inner { node, streams, given: Arc::new(peers) };
-    Ok((inner, listening))
+    Ok(Carrier::Streams(streams.build().await.map_err(|error| Raised::transport(&error))?))
 }
 
 /// How long a thread waits.
@@ -301,19 +340,20 @@ impl Inner {
     /// Tells the transport where the reader's node is, as the roster says, unless there is a connection already: a node that has connected is
     /// answered there, whether or not it takes connections itself.
     fn find(&self, runtime: &Handle, to: &Address) {
+        let Carrier::Streams(streams) = &self.carrier else { return };
         let _entered = runtime.enter();
         let own = to.node() == self.node.endpoint().node();
         let names = [to.as_str(), to.node()];
         if own || names.iter().any(|name| self.given.contains_key(*name)) {
             return;
         }
-        if self.streams.peers().iter().any(|peer| peer.connected && names.contains(&peer.name.as_str())) {
+        if streams.peers().iter().any(|peer| peer.connected && names.contains(&peer.name.as_str())) {
             return;
         }
         let roster = self.node.endpoint().roster();
-        let location = roster.node(to.node()).and_then(|node| node.addresses.first()).and_then(|location| location.parse().ok());
+        let Some(node) = roster.node(to.node()) else { return };
         // An address that this transport cannot reach is a hint for another one.
-        let _unreachable = location.map(|location| self.streams.set_peer(to.node(), location));
+        let _reached = node.addresses.iter().filter_map(|location| location.parse().ok()).any(|at| streams.set_peer(to.node(), at).is_ok());
     }
 }
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("page", ["README.md", "python/README.md", "docs/guide.md"])
+@pytest.mark.parametrize("page", ["README.md", "python/README.md", "docs/guide.md", "docs/transports.md"])
 def test_every_block_runs(page: str, tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.S | re.M)
     assert blocks

@@ -56,7 +56,8 @@ class Net:
 
     def _build(self, names: Sequence[str], folder: Path) -> None:
         self._namespace(self.switch)
-        _run("ip", "-n", self.switch, "link", "add", "br0", "type", "bridge")
+        # A switch that remembers nobody sends everything everywhere: every host could listen to the others.
+        _run("ip", "-n", self.switch, "link", "add", "br0", "type", "bridge", "ageing_time", "0")
         _run("ip", "-n", self.switch, "link", "set", "br0", "up")
         for number, name in enumerate(names, 1):
             namespace, port, address = f"{self._prefix}-{name}", f"port-{name}", f"10.77.0.{number}"
@@ -84,11 +85,11 @@ class Net:
 
 
 class Capture:
-    """Every packet that passes the switch, in a file."""
+    """Every packet that is seen in a namespace, in a file: at the switch those of all hosts."""
 
-    def __init__(self, net: Net, file: Path) -> None:
+    def __init__(self, namespace: str, file: Path, device: str = "any") -> None:
         self._file = file
-        line = ["ip", "netns", "exec", net.switch, "tcpdump", "--immediate-mode", "-i", "any", "-s", "0", "-U", "-w", str(file)]
+        line = ["ip", "netns", "exec", namespace, "tcpdump", "--immediate-mode", "-i", device, "-s", "0", "-U", "-w", str(file)]
         self._process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
         while "listening on" not in (said := self._process.stderr.readline()):

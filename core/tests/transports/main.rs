@@ -10,6 +10,8 @@ mod authority;
 mod folder;
 #[cfg(feature = "tcp")]
 mod loopback;
+#[cfg(feature = "tls")]
+mod members;
 #[cfg(feature = "nats")]
 mod nats;
 #[cfg(feature = "tcp")]

@@ -111,32 +111,42 @@ fn keeping() -> Keeping {
 
 struct Core<'a>(&'a Running);
 
-impl Fixture for Core<'_> {
-    type Ends = CoreEnds;
+impl<'a> Fixture for Core<'a> {
+    type Ends = CoreEnds<'a>;
 
-    async fn open(&self) -> Result<CoreEnds, String> {
+    async fn open(&self) -> Result<CoreEnds<'a>, String> {
         let server = self.0.server();
         let connect = async || Nats::connect(&server).await.map_err(|error| error.to_string());
-        Ok(CoreEnds(connect().await?, connect().await?))
+        Ok(CoreEnds { a: connect().await?, b: connect().await?, running: self.0 })
     }
 }
 
-struct CoreEnds(Nats, Nats);
+struct CoreEnds<'a> {
+    a: Nats,
+    b: Nats,
+    running: &'a Running,
+}
 
-impl Ends for CoreEnds {
+impl Ends for CoreEnds<'_> {
     type Transport = Nats;
 
     fn a(&self) -> &Nats {
-        &self.0
+        &self.a
     }
 
     fn b(&self) -> &Nats {
-        &self.1
+        &self.b
     }
 
     async fn close(&self) {
-        self.0.close();
-        self.1.close();
+        self.a.close();
+        self.b.close();
+    }
+
+    /// The server itself is killed and started again; both ends connect and subscribe anew.
+    async fn cut(&self) -> Ability {
+        self.running.restart();
+        Ability::Done
     }
 }
 

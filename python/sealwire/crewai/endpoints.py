@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealwire._sealwire import Endpoint, Entry, Node, Request
+from sealwire.settings import node_settings
 
 __all__ = ["Rules", "SharedEndpoint", "endpoint_for"]
 
@@ -44,15 +45,16 @@ class SharedEndpoint:
 
     def __init__(self, home: str | None) -> None:
         self._book = _RuleBook()
+        self._home = home
         self.endpoint = Endpoint(home, policy=self._book.allows, audit=self._book.record)
         self._node: Node | None = None
         self._lock = threading.Lock()
 
     def node(self) -> Node:
-        """The node that reaches agents on other hosts, started when it is needed first."""
+        """The node that reaches agents on other hosts as `sealwire.toml` says, started when it is needed first. It takes no connections."""
         with self._lock:
             if self._node is None:
-                self._node = Node(self.endpoint)
+                self._node = node_settings(self._home).start(self.endpoint, listening=False)
             return self._node
 
     def register(self, thread: bytes, rules: Rules) -> None:

@@ -14,9 +14,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from sealwire.carrier import Carrier
 from sealwire.exceptions import Misdirected, SealwireError, TransportError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Post:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
+        self._carrier = Carrier(transport)
         self._change = threading.Condition()
         self._reading: set[str] = set()
         self._awaited: dict[Ref, Delivered | SealwireError | None] = {}
@@ -69,7 +71,7 @@ class Post:
 
     def _send(self, sealed: Sealed) -> None:
         try:
-            self.transport.send(sealed.header.reader, sealed.envelope)
+            self._carrier.send(sealed.header.reader, sealed.envelope)
         except SealwireError:
             raise
         except Exception as error:
@@ -102,8 +104,11 @@ class Post:
     def _read(self, endpoint: Endpoint, reader: str, count: int) -> None:
         """Read as many envelopes as are missing and open them together; a failure concerns every call that waits at this reader."""
         try:
-            envelopes = [self._fetch(reader) for _ in range(count)]
+            brought = [self._fetch(reader) for _ in range(count)]
+            envelopes = [envelope for envelope, _ in brought]
             opened = endpoint.open_all(envelopes)
+            for receipt in (receipt for _, receipt in brought if receipt is not None):
+                self._carrier.acknowledge(receipt)
             with self._change:
                 self._reading.discard(reader)
                 refused = [no for no in map(self._hand_over, repeat(reader), envelopes, opened) if no is not None]
@@ -127,16 +132,17 @@ class Post:
             return Misdirected(f"message {header.id.hex()[:8]} from {header.sender} was not expected there")
         return None
 
-    def _fetch(self, reader: str) -> bytes:
+    def _fetch(self, reader: str) -> tuple[bytes, Any]:
+        """The next envelope, and what is acknowledged when it was opened."""
         try:
-            envelope = self.transport.receive(reader)
+            brought = self._carrier.receive(reader)
         except SealwireError:
             raise
         except Exception as error:
             raise TransportError(f"the transport brought nothing: {type(error).__name__}: {error}") from error
-        if not isinstance(envelope, (bytes, bytearray, memoryview)):
-            raise TransportError(f"the transport brought {type(envelope).__name__}, but an envelope is bytes")
-        return bytes(envelope)
+        if brought is None:
+            raise TransportError(f"the transport brought nothing for {reader}")
+        return brought
 
     def _fail(self, reader: str, error: BaseException) -> None:
         known = error if isinstance(error, SealwireError) else TransportError("reading was interrupted")

@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sealwire._sealwire import Endpoint, Node
+from sealwire._sealwire import Endpoint
 from sealwire.crewai.names import role_of, slug
 from sealwire.crewai.release import Agent
 from sealwire.crewai.seal import HOME
 from sealwire.crewai.served import Served
 from sealwire.exceptions import HomeError, InvalidName, TransportError
+from sealwire.settings import NodeSettings, node_settings
 
 if TYPE_CHECKING:
-    from sealwire._sealwire import Entry, Request
+    from sealwire._sealwire import Entry, Node, Request
+    from sealwire.transport import Transport
 
 __all__ = ["LISTEN", "serve"]
 
@@ -30,7 +32,8 @@ def serve(
     *agents: Agent,
     names: dict[str, str] | None = None,
     home: str | os.PathLike[str] = HOME,
-    listen: Sequence[str] = (LISTEN,),
+    listen: Sequence[str] | None = None,
+    via: str | Transport | None = None,
     policy: Callable[[Request], object] | None = None,
     audit: Callable[[Entry], object] | None = None,
     at_once: int = AT_ONCE,
@@ -41,7 +44,8 @@ def serve(
         agents: the agents; each request is worked on by a copy.
         names: names of agents by role, in place of their roles' slugs; the others know an agent as ``name@node``.
         home: the folder with this node's keys; it must be there, made by ``sealwire join`` or ``sealwire invite``.
-        listen: where connections are taken.
+        listen: where connections are taken: at tcp://0.0.0.0:7451, unless `sealwire.toml` says something else.
+        via: what the node goes through instead: a NATS server, such as ``"jetstream://host:4222"``, or a transport.
         policy: a function that sees each message's header and allows it by returning ``True``, as for :func:`seal`.
         audit: a function that gets an entry for each decision.
         at_once: requests that one agent works on at a time; others wait.
@@ -49,13 +53,15 @@ def serve(
     Raises:
         HomeError: there is no home, or it cannot be read.
         InvalidName: two agents have one name, or this node may not host a name.
-        TransportError: connections cannot be taken there.
+        SettingsError: `sealwire.toml` or the environment say something that cannot be done.
+        TransportError: connections cannot be taken there, or the server is not reached.
 
     """
     named = _named(agents, names or {})
     if not (Path(home).expanduser() / "node.pem").is_file():
         raise HomeError(f"there is no home at {home}: join a domain first, with `sealwire join` and the line that `sealwire invite` prints")
-    node = _listening(Endpoint(home, policy=policy, audit=audit), list(listen))
+    settings = node_settings(home, listen=listen, via=via)
+    node = _started(settings, Endpoint(home, policy=policy, audit=audit))
     try:
         for name, agent in named.items():
             node.serve(name, Served(node, agent), at_once=at_once)
@@ -77,8 +83,10 @@ def _named(agents: Sequence[Any], names: dict[str, str]) -> dict[str, Any]:
     return named
 
 
-def _listening(endpoint: Endpoint, listen: list[str]) -> Node:
+def _started(settings: NodeSettings, endpoint: Endpoint) -> Node:
     try:
-        return Node(endpoint, listen=listen)
+        return settings.start(endpoint, otherwise=(LISTEN,))
     except TransportError as error:
+        if settings.via is not None:
+            raise
         raise TransportError(f"{error}; end what uses it, or listen elsewhere") from None

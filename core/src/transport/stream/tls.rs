@@ -1,11 +1,11 @@
-//! [`Tls`]: TLS 1.3 with certificates of the user's own, as a [`Layer`].
+//! [`Tls`]: TLS 1.3 with certificates of the user's own, or bound to the keys of nodes, as a [`Layer`].
 
 use std::{io, path::PathBuf, sync::Arc};
 
 use tokio_rustls::{
     TlsAcceptor, TlsConnector,
     rustls::{
-        ClientConfig, RootCertStore, ServerConfig,
+        CertificateError, ClientConfig, Error, RootCertStore, ServerConfig,
         crypto::{CryptoProvider, ring},
         pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
         server::WebPkiClientVerifier,
@@ -14,17 +14,24 @@ use tokio_rustls::{
 };
 
 use super::layer::{ByteStream, Layer, Pending, Secured};
-use crate::transport::Location;
+use crate::{endpoint::Endpoint, transport::Location};
+
+mod members;
+
+use members::Members;
 
 /// TLS 1.3 for locations that begin with `tls://`; nothing older is spoken.
 ///
-/// A side that is dialled shows its certificate, for the host name or IP address that it is dialled by. It asks for one of the same
-/// authorities in return, so that strangers get no further than the handshake; [`TlsBuilder::strangers_welcome`] leaves that out.
-/// Certificates say which machines may talk; who wrote a message is proven by its envelope alone.
+/// With [`Tls::builder`], a side that is dialled shows its certificate, for the host name or IP address that it is dialled by. It asks for
+/// one of the same authorities in return, so that strangers get no further than the handshake; [`TlsBuilder::strangers_welcome`] leaves
+/// that out. Certificates say which machines may talk; who wrote a message is proven by its envelope alone.
+///
+/// With [`Tls::of_members`] there is no certificate to make: both sides prove the node key that the roster lists.
 #[derive(Clone)]
 pub struct Tls {
     connector: TlsConnector,
     acceptor: Option<TlsAcceptor>,
+    members: Option<Arc<Members>>,
 }
 
 /// A [`Tls`] to be, from PEM files.
@@ -40,6 +47,24 @@ impl Tls {
     /// Begins with no authority and no certificate.
     pub fn builder() -> TlsBuilder {
         TlsBuilder::default()
+    }
+
+    /// TLS between the nodes of a domain (SPEC.md, "TLS of members"): each side shows its node key, as a raw public key (RFC 7250), and the
+    /// roster of the other says whose it is. A key that is not listed, or is revoked, gets no further than the handshake.
+    ///
+    /// # Errors
+    /// Never with the protocol versions and signature schemes that this crate is built with.
+    pub fn of_members(endpoint: Arc<Endpoint>) -> io::Result<Self> {
+        let members = Arc::new(Members::new(endpoint, provider()));
+        let (client, server) = members.configs().map_err(invalid)?;
+        Ok(Self { connector: Arc::new(client).into(), acceptor: Some(Arc::new(server).into()), members: Some(members) })
+    }
+
+    /// The node on the other side of a handshake that is done, where keys of nodes were shown.
+    fn node(&self, shown: Option<&[CertificateDer<'_>]>) -> io::Result<Option<String>> {
+        let Some(members) = &self.members else { return Ok(None) };
+        let name = shown.and_then(<[_]>::first).ok_or(members::Unknown).and_then(|key| members.name_of(key));
+        name.map(Some).map_err(|unknown| io::Error::new(io::ErrorKind::PermissionDenied, unknown))
     }
 }
 
@@ -85,7 +110,7 @@ impl TlsBuilder {
             Some((chain, key)) => Some(self.server(roots)?.with_single_cert(chain, key).map_err(invalid)?),
             None => None,
         };
-        Ok(Tls { connector: Arc::new(client).into(), acceptor: acceptor.map(|config| Arc::new(config).into()) })
+        Ok(Tls { connector: Arc::new(client).into(), acceptor: acceptor.map(|config| Arc::new(config).into()), members: None })
     }
 
     fn roots(&self) -> io::Result<RootCertStore> {
@@ -132,12 +157,21 @@ fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, error)
 }
 
+/// What a verifier of this crate has said, in its own words.
+fn in_words(error: io::Error) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(Error::InvalidCertificate(CertificateError::Other(said))) => io::Error::new(error.kind(), said.0.to_string()),
+        _ => error,
+    }
+}
+
 impl Layer for Tls {
     fn connect<'a>(&'a self, stream: ByteStream, location: &'a Location) -> Pending<'a, io::Result<Secured>> {
         Box::pin(async move {
             let host = location.host().unwrap_or_default().to_string();
-            let stream = self.connector.connect(ServerName::try_from(host).map_err(invalid)?, stream).await?;
-            Ok(Secured { stream: Box::new(stream), node: None })
+            let stream = self.connector.connect(ServerName::try_from(host).map_err(invalid)?, stream).await.map_err(in_words)?;
+            let node = self.node(stream.get_ref().1.peer_certificates())?;
+            Ok(Secured { stream: Box::new(stream), node })
         })
     }
 
@@ -145,7 +179,8 @@ impl Layer for Tls {
         Box::pin(async move {
             let missing = || io::Error::new(io::ErrorKind::InvalidInput, "TLS needs a certificate to listen");
             let stream = self.acceptor.as_ref().ok_or_else(missing)?.accept(stream).await?;
-            Ok(Secured { stream: Box::new(stream), node: None })
+            let node = self.node(stream.get_ref().1.peer_certificates())?;
+            Ok(Secured { stream: Box::new(stream), node })
         })
     }
 }
