@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
+WHEELS := .venv-wheels
 CREWAI_OLDEST := 1.9.3
 FUZZ_SECONDS ?= 20
 
@@ -38,6 +39,7 @@ lint: $(VENV)/tools
 	cargo clippy -p sealwire --no-default-features --locked -- -D warnings
 	for feature in home pairing node unix tcp tls conformance; do cargo clippy -p sealwire --no-default-features --features $$feature --locked -- -D warnings; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	cd python && ../$(VENV)/bin/ruff check . ../tests
 	cd python && ../$(VENV)/bin/ruff format --check . ../tests
 	cd python && ../$(VENV)/bin/mypy sealwire
@@ -60,6 +62,22 @@ test-nats: check-rust $(VENV)/tools ## The transports over NATS, against a real 
 	cargo clippy -p sealwire --all-features --all-targets --locked -- -D warnings
 	SEALWIRE_REQUIRE_NATS=1 cargo test -p sealwire --features nats,tls,unix,conformance --test transports --locked
 	SEALWIRE_REQUIRE_NATS=1 $(QUIET) $(VENV)/bin/python -m pytest python/tests/test_node_ways.py -k server
+
+.PHONY: wheels
+wheels: $(WHEELS)/tools | check-rust ## Build dist/: wheels for x86-64 and aarch64 that need no compiler, and the source archive. Run on Debian.
+	rm -rf dist
+	PATH=$(CURDIR)/$(WHEELS)/bin:$$PATH tests/wheels/build target/rust-for-arm64 x86_64 aarch64
+	$(WHEELS)/bin/python tests/wheels/check.py dist
+
+.PHONY: test-wheels
+test-wheels: wheels ## Check them, run the tests of the package on both, let them talk. Run on Debian, with qemu-user-static.
+	$(WHEELS)/bin/python -m pytest tests/wheels
+
+.PHONY: test-sdist
+test-sdist: $(WHEELS)/tools ## Build the package from the source archive in dist/, as pip does where there is no wheel.
+	$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) target/sdist
+	$(VENV)/bin/uv pip install --quiet --python target/sdist/bin/python --reinstall dist/*.tar.gz
+	cd target && sdist/bin/python -c 'import sealwire; sealwire.Endpoint().host("a")' && sdist/bin/sealwire --version
 
 .PHONY: test-python
 test-python: $(VENV)/tools
@@ -88,6 +106,12 @@ models-verifpal: ## Check the models of opening, lane and pairing. Needs Verifpa
 bench: $(VENV)/tools ## Measure sealing and opening beside their primitives, and a sealed crew beside a bare one.
 	cargo bench --locked -p sealwire
 	$(QUIET) $(VENV)/bin/python python/tests/bench_crew.py
+
+.PHONY: bench-nodes
+bench-nodes: $(VENV)/tools ## Measure nodes beside plain TCP and mutual TLS, from Rust and from Python, and what an idle one takes.
+	cargo bench --locked -p sealwire --features node,pairing,tls --bench node
+	$(QUIET) $(VENV)/bin/python python/tests/bench_node.py
+	$(QUIET) $(VENV)/bin/python python/tests/bench_node.py --idle
 
 # What a fresh machine may lack, each with its remedy.
 
@@ -127,6 +151,11 @@ $(OLDEST)/installed: $(VENV)/tools
 	$(VENV)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --reinstall-package sealwire ./python
 	touch $@
 
+$(WHEELS)/tools: $(VENV)/uv tests/wheels/requirements.txt
+	$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(WHEELS)
+	$(VENV)/bin/uv pip install --quiet --python $(WHEELS)/bin/python -r tests/wheels/requirements.txt
+	touch $@
+
 .PHONY: clean
 clean: ## Remove what these commands made.
-	rm -rf target fuzz/target $(VENV) $(OLDEST)
+	rm -rf dist target fuzz/target $(VENV) $(OLDEST) $(WHEELS)
