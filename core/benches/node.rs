@@ -1,86 +1,143 @@
-//! Nodes over loopback, with everything on: outbox, journal, acknowledgements. `cargo bench --features node,tcp,pairing --bench node [MESSAGES]`.
+//! Nodes over loopback with everything on (outbox, journal, acknowledgements), beside what a program without sealwire does over plain TCP and under
+//! mutual TLS. `cargo bench -p sealwire --features node,pairing,tls --bench node -- [MESSAGES] [SIZE…] [--assert]`.
 //!
-//! One line for each kind of endpoint, transport and size: messages one way a second of wall time and a second and core, and the median time
-//! of a request and its reply.
+//! A line for each size and way: messages one way a second of wall time, and a second of processor time of both sides together; median and 99th
+//! percentile of the time of a request and its reply, one at a time. *Times* compares with plain TCP in the same run. Both sides are in this process.
+//! `--assert` fails when nodes with homes send fewer than 5,000 messages of 4 KiB a second and core.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use std::{
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
 use sealwire::{
-    Address, Draft, Endpoint, Home, NodeKey, Root, RosterClaims, Transport,
+    Address, Draft, Endpoint, Home, NodeKey, Root, RosterClaims,
     node::{Node, Reply, Request},
     pairing::{Join, Offer, Terms, join},
-    transport::{Memory, Streams},
+    transport::Streams,
 };
 use tokio::task::JoinSet;
 
-const LONG: Duration = Duration::from_secs(600);
+#[path = "../tests/transports/authority.rs"]
+mod authority;
+#[path = "node/plain.rs"]
+mod plain;
+
+/// Deadline of a request. One of 10 minutes or more goes without a lane.
+const LONG: Duration = Duration::from_secs(60);
 const AT_ONCE: usize = 256;
+const SIZES: [usize; 4] = [256, 4 * 1024, 64 * 1024, 1024 * 1024];
+
+/// Bytes sent one way at each size, at most. Without sealwire 100 times as many messages are sent, as the system counts hundredths of seconds.
+const ENOUGH: usize = 256 * 1024 * 1024;
+
+/// Messages of 4 KiB a second and core that nodes with homes send one way at least, both sides counted.
+const TARGET: f64 = 5_000.0;
+
+struct Measured {
+    /// Messages one way a second.
+    rate: f64,
+    per_core: f64,
+    /// Requests, in order of their time.
+    times: Vec<Duration>,
+}
+
+impl Measured {
+    fn new(count: usize, wall: Duration, cpu: Duration, mut times: Vec<Duration>) -> Self {
+        times.sort();
+        let count = count as f64;
+        Self { rate: count / wall.as_secs_f64(), per_core: count / cpu.as_secs_f64(), times }
+    }
+
+    fn percentile(&self, percent: usize) -> f64 {
+        self.times[self.times.len() * percent / 100].as_secs_f64() * 1e6
+    }
+}
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let count = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(10_000);
-    println!("{:<7} {:<7} {:>8} {:>12} {:>16} {:>14}", "keeps", "over", "bytes", "one way /s", "one way /s·core", "request, µs");
-    for size in [256, 4096, 65_536] {
-        for home in [false, true] {
-            let (a, b) = endpoints(home);
-            let memory = Memory::new();
-            measure("memory", home, (a, memory.clone()), (b, memory), size, count).await;
-            let (a, b) = endpoints(home);
-            let (left, right) = streams().await;
-            measure("tcp", home, (a, left), (b, right), size, count).await;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let numbers: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+    let (count, sizes) = numbers.split_first().map_or((10_000, &SIZES[..]), |(count, sizes)| (*count, sizes));
+    let sizes = if sizes.is_empty() { &SIZES[..] } else { sizes };
+    println!(
+        "{:>8} {:<15} {:>10} {:>12} {:>6} {:>9} {:>9} {:>6}",
+        "bytes", "way", "one way /s", "/s and core", "times", "p50 µs", "p99 µs", "times"
+    );
+    for size in sizes {
+        let (many, count) = ((100 * count).min(ENOUGH / size), count.min(ENOUGH / size));
+        let place = Place::new();
+        let plain = plain::tcp(*size, many).await;
+        print(*size, "TCP", &plain, &plain);
+        print(*size, "mutual TLS", &plain::mutual_tls(&place.0, *size, many).await, &plain);
+        print(*size, "sealed, memory", &sealed(in_memory(), *size, count).await, &plain);
+        let with_homes = sealed(with_homes(&place), *size, count).await;
+        print(*size, "sealed, homes", &with_homes, &plain);
+        if *size == 4096 && arguments.iter().any(|argument| argument == "--assert") {
+            assert!(with_homes.per_core >= TARGET, "{:.0} messages a second and core", with_homes.per_core);
         }
     }
 }
 
-async fn streams() -> (Streams, Streams) {
-    let right = Streams::builder("b@n1").listen("tcp://127.0.0.1:0").build().await.unwrap();
-    let location = right.listening().first().unwrap().to_string();
-    let left = Streams::builder("a@n0").peer("b@n1", &location).build().await.unwrap();
-    (left, right)
+fn print(size: usize, way: &str, measured: &Measured, plain: &Measured) {
+    let Measured { rate, per_core, .. } = measured;
+    let (p50, p99) = (measured.percentile(50), measured.percentile(99));
+    let (slower, later) = (plain.per_core / per_core, p50 / plain.percentile(50));
+    println!("{size:>8} {way:<15} {rate:>10.0} {per_core:>12.0} {slower:>6.1} {p50:>9.0} {p99:>9.0} {later:>6.1}");
 }
 
-/// Two nodes of a domain, in memory or each with a home.
-fn endpoints(home: bool) -> (Endpoint, Endpoint) {
-    if home {
-        return homes();
+/// A folder that goes away.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("bench-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
     }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// Endpoints of two nodes of a domain, in memory.
+fn in_memory() -> [Endpoint; 2] {
     let root = Root::generate().unwrap();
-    let keys: Vec<_> = ["n0", "n1"].iter().map(|name| NodeKey::generate(name).unwrap()).collect();
+    let keys = ["n0", "n1"].map(|name| NodeKey::generate(name).unwrap());
     let claims = RosterClaims { nodes: keys.iter().map(|key| key.listed().unwrap()).collect(), ..RosterClaims::default() };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let roster = root.sign_roster(None, claims, now);
-    let mut made = keys.into_iter().map(|key| Endpoint::builder().member(key, *root.verifying_key(), roster.clone()).unwrap());
-    (made.next().unwrap(), made.next().unwrap())
+    keys.map(|key| Endpoint::builder().member(key, *root.verifying_key(), roster.clone()).unwrap())
 }
 
-fn homes() -> (Endpoint, Endpoint) {
-    let folder =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
-    let (home, _) = Home::init(folder.join("n0"), "n0").unwrap();
+/// The same, each with a home.
+fn with_homes(place: &Place) -> [Endpoint; 2] {
+    let (home, _) = Home::init(place.0.join("n0"), "n0").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let terms = Terms { node: "n1".into(), patterns: vec!["*".into()], lifetime: 600 };
     let offer = Offer::make(&home, listener, vec![address], terms).unwrap();
     let invite = offer.invite().to_text().parse().unwrap();
     let waiting = std::thread::spawn(move || offer.wait(|_, error| panic!("{error}")).unwrap());
-    let joined = join(&invite, &folder.join("n1"), &Join { hosts: Vec::new(), addresses: Some(Vec::new()) }).unwrap();
+    let joined = join(&invite, &place.0.join("n1"), &Join { hosts: Vec::new(), addresses: Some(Vec::new()) }).unwrap();
     waiting.join().unwrap();
-    let open = |home| Endpoint::builder().home(home).unwrap();
-    (open(&home), open(&joined.home))
+    [home, joined.home].map(|home| Endpoint::builder().home(&home).unwrap())
 }
 
-static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-async fn measure<T: Transport + 'static>(over: &str, home: bool, left: (Endpoint, T), right: (Endpoint, T), size: usize, count: usize) {
-    let (left, right) = (Node::builder(left.0, left.1).build().unwrap(), Node::builder(right.0, right.1).build().unwrap());
-    let a = left.host("a").unwrap();
+async fn sealed([left, right]: [Endpoint; 2], size: usize, count: usize) -> Measured {
+    let listening = Streams::builder("n1").listen("tcp://127.0.0.1:0").build().await.unwrap();
+    let location = listening.listening().first().unwrap().to_string();
+    let dialling = Streams::builder("n0").peer("n1", &location).build().await.unwrap();
+    let (left, right) = (Node::builder(left, dialling).build().unwrap(), Node::builder(right, listening).build().unwrap());
     let serve = |request: Request| async move {
         if request.message().header().kind == "say" {
             Ok(Reply::none())
@@ -88,30 +145,23 @@ async fn measure<T: Transport + 'static>(over: &str, home: bool, left: (Endpoint
             Ok(Reply::new("result", request.into_message().into_body()))
         }
     };
-    let b = right.serve("b", serve).unwrap();
-    left.endpoint().introduce(right.endpoint().certificate(&b).unwrap().as_bytes()).unwrap();
-    right.endpoint().introduce(left.endpoint().certificate(&a).unwrap().as_bytes()).unwrap();
+    let (a, b) = (left.host("a").unwrap(), right.serve("b", serve).unwrap());
     let body = vec![7_u8; size];
-    for _ in 0..20 {
-        left.request(&a, &b, Draft::new("task", &body), LONG).await.unwrap();
-    }
-    let (wall, cpu) = one_way(&left, &a, &b, &body, count).await;
     let mut times = Vec::new();
-    for _ in 0..count.min(1000) {
+    for _ in 0..20 + count.min(1000) {
         let since = Instant::now();
         left.request(&a, &b, Draft::new("task", &body), LONG).await.unwrap();
         times.push(since.elapsed());
     }
-    times.sort();
-    let keeps = if home { "home" } else { "memory" };
-    let (rate, per_core) = (count as f64 / wall.as_secs_f64(), count as f64 / cpu.as_secs_f64());
-    println!("{keeps:<7} {over:<7} {size:>8} {rate:>12.0} {per_core:>16.0} {:>14}", times[times.len() / 2].as_micros());
+    times.drain(..20);
+    let (wall, cpu) = one_way(&left, &a, &b, &body, count).await;
     left.close().await;
     right.close().await;
+    Measured::new(count, wall, cpu, times)
 }
 
 /// Wall time and processor time until all are acknowledged.
-async fn one_way<T: Transport + 'static>(left: &Node<T>, a: &Address, b: &Address, body: &[u8], count: usize) -> (Duration, Duration) {
+async fn one_way(left: &Node<Streams>, a: &Address, b: &Address, body: &[u8], count: usize) -> (Duration, Duration) {
     let (since, cpu) = (Instant::now(), processor_time());
     let mut sending = JoinSet::new();
     for lane in 0..AT_ONCE {
