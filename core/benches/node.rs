@@ -23,6 +23,7 @@ use sealwire::{
 use tokio::task::JoinSet;
 
 #[path = "../tests/transports/authority.rs"]
+#[allow(unreachable_pub, reason = "shared with the tests of transports")]
 mod authority;
 #[path = "node/plain.rs"]
 mod plain;

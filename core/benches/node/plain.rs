@@ -27,13 +27,13 @@ const CHUNK: usize = 64 * 1024;
 const REQUEST: u32 = 1 << 31;
 
 /// Frames in the clear.
-pub async fn tcp(size: usize, count: usize) -> Measured {
+pub(crate) async fn tcp(size: usize, count: usize) -> Measured {
     let (left, right) = connection().await;
     measure(Box::new(left), Box::new(right), size, count).await
 }
 
 /// Frames under TLS 1.3, each side with a certificate.
-pub async fn mutual_tls(folder: &Path, size: usize, count: usize) -> Measured {
+pub(crate) async fn mutual_tls(folder: &Path, size: usize, count: usize) -> Measured {
     let authority = Authority::new(folder);
     let side = |name: &str| {
         authority.issue(name);
