@@ -141,7 +141,7 @@ class Post:
         except Exception as error:
             raise TransportError(f"the transport brought nothing: {type(error).__name__}: {error}") from error
         if brought is None:
-            raise TransportError(f"the transport brought nothing for {reader}")
+            raise TransportError("the transport brought NoneType, but an envelope is bytes")
         return brought
 
     def _fail(self, reader: str, error: BaseException) -> None:
