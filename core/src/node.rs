@@ -43,6 +43,7 @@ use crate::{
     transport::Transport,
 };
 
+mod clock;
 mod confirmations;
 mod courier;
 mod desk;
@@ -57,10 +58,16 @@ mod replies;
 mod request;
 mod ticket;
 mod upkeep;
+#[cfg(all(feature = "home", feature = "tcp"))]
+mod visit;
 
 pub use error::NodeError;
 pub use request::{Refusal, Reply, Request};
 pub use ticket::{Piece, Ticket};
+#[cfg(all(feature = "home", feature = "tcp"))]
+pub use visit::{Clock, Visit};
+
+pub(crate) use clock::{MAX_ANSWER, Nonce, sign as sign_clock};
 
 use confirmations::{Confirmations, Way};
 use courier::Couriers;
@@ -108,6 +115,7 @@ impl<T: Transport + 'static> Builder<T> {
         let (inner, jobs, gone) = Inner::new(self, known);
         inner.spawn(desk::run(Arc::clone(&inner), jobs));
         inner.spawn(upkeep::run(Arc::clone(&inner)));
+        inner.listen_as_node();
         let node = Node(Arc::new(Owner { inner, gone: tokio::sync::Mutex::new(gone) }));
         for agent in node.inner().resume_left(left) {
             if let Err(error) = node.host(agent.name()) {
@@ -448,11 +456,15 @@ impl<T: Transport + 'static> Inner<T> {
         if !changes.is_empty() {
             self.endpoint.apply(&changes)?;
         }
+        self.receive_for(agent);
+        self.greet(agent, &self.known);
+        Ok(())
+    }
+
+    fn receive_for(self: &Arc<Self>, agent: &Address) {
         let (arrived, arriving) = mpsc::channel(inbox::AT_ONCE);
         self.spawn(inbox::receive(Arc::clone(self), agent.clone(), arrived));
         self.spawn(inbox::open(Arc::clone(self), agent.clone(), arriving));
-        self.greet(agent, &self.known);
-        Ok(())
     }
 
     /// Room among the messages under way; waits for it.
@@ -510,6 +522,11 @@ impl<T: Transport + 'static> Inner<T> {
                 None => return,
             },
         };
+        if let Err(error) = self.endpoint.check_release(&message) {
+            tracing::info!(from = %message.header().from, id = %message.header().id, %error, "waited, and is not released");
+            let _closed = self.desk.send(Job::Write(vec![Change::Finished { key, reply: None }])).await;
+            return;
+        }
         let header = message.header();
         let (from, to) = request::back(&message);
         let (request, thread, expires) = (header.message_ref(), header.thread, header.expires);

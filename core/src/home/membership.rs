@@ -12,7 +12,7 @@ use crate::roster::RosterNode;
 use crate::{
     address::Address,
     domain::{Authority, Domain, Root},
-    endpoint::EndpointError,
+    endpoint::{Endpoint, EndpointError},
     entropy::System,
     error::StoreFailed,
     key::{SigningKey, Thumbprint, VerifyingKey},
@@ -43,6 +43,26 @@ impl Home {
         let key = *node.key.verifying_key();
         let holds_root = matches!(authority, Authority::Root(_));
         Ok(Membership { home: self.clone(), node: node.name, key, roster, holds_root })
+    }
+
+    /// Gives the roster of this home to another home of its domain on this machine, if that has an older one; where the root key is, it is renewed
+    /// first if it is due. A process that runs there takes it as it takes any change that is made beside it. Returns whether it was given.
+    ///
+    /// # Errors
+    /// If one of the homes is damaged or cannot be written, or the rosters are of two domains or contradict each other.
+    pub fn share_roster(&self, with: &Home) -> Result<bool, EndpointError> {
+        let (_, _, roster) = self.load(&Endpoint::builder())?;
+        let (_, known) = with.read_roster()?;
+        let offered = known.verify_beside(roster.as_bytes())?;
+        // A root that took over since has signed it, and this home has checked that it was named.
+        if offered.root() == known.root() && offered.version() >= known.version() {
+            known.follow(offered.clone())?;
+        }
+        let newer = offered.version() > known.version();
+        if newer {
+            files::replace(&with.path.join(ROSTER), offered.as_bytes())?;
+        }
+        Ok(newer)
     }
 
     /// Makes a new key for an agent of this home, and gives the names of the old one and the new one. A process that runs the agent goes on
@@ -313,7 +333,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::{Endpoint, NodeKey};
+    use crate::NodeKey;
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 

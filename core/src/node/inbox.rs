@@ -292,7 +292,9 @@ impl<T: Transport + 'static> Inner<T> {
         for key in keys {
             let Some(Work::Pending(form, kept)) = self.endpoint.work(&key)? else { continue };
             let message = self.endpoint.released_again(&key, form, kept)?;
-            if message.header().answers.is_some() {
+            if message.header().answers.is_some() && self.endpoint.check_release(&message).is_err() {
+                changes.push(Change::Finished { key, reply: None });
+            } else if message.header().answers.is_some() {
                 self.answered(message, key, &mut changes);
             } else {
                 self.halls().entry(agent.clone()).or_default().enter(Waiting { key, message: Some(message), redelivered: true });
