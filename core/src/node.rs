@@ -32,6 +32,7 @@ use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     time::{Duration, Instant, timeout_at},
 };
+use tracing::Instrument;
 
 use crate::{
     address::Address,
@@ -534,9 +535,12 @@ impl<T: Transport + 'static> Inner<T> {
         if getrandom::fill(&mut run).is_err() {
             return;
         }
+        let size = message.body().len();
+        let span =
+            tracing::debug_span!("handle", from = %header.from, to = %header.to, kind = header.kind, id = %request.id, size, redelivered);
         let given = Request { message, redelivered, cancelled: cancelled.clone(), desk: self.desk.clone(), run, parts: 0 };
         // A task of its own, so that a panic ends it alone.
-        let outcome = match AbortOnDrop(tokio::spawn(handler(given))).await {
+        let outcome = match AbortOnDrop(tokio::spawn(handler(given).instrument(span))).await {
             Ok(Ok(Reply(Some(draft)))) => Outcome::Reply(draft),
             Ok(Ok(Reply(None))) => Outcome::Nothing,
             Ok(Err(Refusal(reason))) => Outcome::Failed(reason),
