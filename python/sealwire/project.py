@@ -11,13 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Definition", "NoEntry", "Script", "entry_of"]
+__all__ = ["Definition", "NoEntry", "NoToml", "Script", "entry_of", "toml_reader"]
 
 _FLOW = "flow"
 
 #: Names of the script that runs a project, the more likely one first.
 _CREW_SCRIPTS = ("run_crew", "kickoff")
 _FLOW_SCRIPTS = ("kickoff", "run_crew")
+
+
+class NoToml(Exception):
+    """Nothing here reads TOML, and what to install."""
 
 
 class NoEntry(Exception):
@@ -81,7 +85,10 @@ def _read(file: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise NoEntry(f"cannot read `{file}`: {error}") from None
-    toml = _toml()
+    try:
+        toml = toml_reader()
+    except NoToml as error:
+        raise NoEntry(f"cannot read `{file.name}`: {error}; or name a file, or a module with -m") from None
     try:
         content: dict[str, Any] = toml.loads(text)
     except toml.TOMLDecodeError as error:
@@ -89,14 +96,18 @@ def _read(file: Path) -> dict[str, Any]:
     return content
 
 
-def _toml() -> Any:
-    """The TOML reader of Python 3.11 and newer, or the one that CrewAI installs."""
+def toml_reader() -> Any:
+    """The TOML reader of Python 3.11 and newer, or the one that CrewAI installs.
+
+    Raises:
+        NoToml: there is none.
+    """
     for name in ("tomllib", "tomli"):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError:
             continue
-    raise NoEntry("Python 3.10 cannot read `pyproject.toml` by itself: `pip install tomli`, or name a file, or a module with -m")
+    raise NoToml("Python 3.10 cannot read TOML by itself: `pip install tomli`")
 
 
 def _table(content: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -89,6 +89,7 @@ impl Node {
     #[new]
     #[pyo3(signature = (endpoint, *, listen = Vec::new(), peers = BTreeMap::new()))]
     fn new(py: Python<'_>, endpoint: Py<Endpoint>, listen: Vec<String>, peers: BTreeMap<String, String>) -> Result<Self, Raised> {
+        crate::log::listen(py)?;
         let (core, runtime) = (Arc::clone(&endpoint.get().endpoint), OwnRuntime::new()?);
         let handle = runtime.handle()?;
         let (inner, listening) = py.detach(|| handle.block_on(start(core, listen, peers)))?;
