@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from sealwire.exceptions import Misdirected, SealwireError, TransportError
+from sealwire.telemetry import span
 
 if TYPE_CHECKING:
     from sealwire._sealwire import Endpoint, Message, Sealed
@@ -103,7 +104,8 @@ class Post:
         """Read as many envelopes as are missing and open them together; a failure concerns every call that waits at this reader."""
         try:
             envelopes = [self._fetch(reader) for _ in range(count)]
-            opened = endpoint.open_all(envelopes)
+            with span("open", agent=reader, count=len(envelopes), size=sum(map(len, envelopes))):
+                opened = endpoint.open_all(envelopes)
             with self._change:
                 self._reading.discard(reader)
                 refused = [no for no in map(self._hand_over, repeat(reader), envelopes, opened) if no is not None]
