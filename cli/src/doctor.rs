@@ -271,14 +271,15 @@ fn clocks(known: &Membership) -> Vec<Finding> {
 }
 
 fn difference(node: &str, clock: &Clock) -> Finding {
-    let what = format!("clock of `{node}` is {clock}");
-    match clock.ahead.unsigned_abs() {
-        ..=SAME => Finding::well(format!("clock of `{node}` agrees with this one")),
-        ..=AHEAD => Finding::note(what, format!("over {} they do not talk; {SET}", said(AHEAD))),
-        _ => {
-            Finding::wrong(format!("{what}; messages may differ by {}", said(AHEAD)), format!("on the machine whose clock is wrong, {SET}"))
-        }
+    let off = clock.ahead.unsigned_abs();
+    if off <= SAME {
+        return Finding::well(format!("clock of `{node}` agrees with this one"));
     }
+    let what = format!("clock of `{node}` is {clock}");
+    if off <= AHEAD {
+        return Finding::note(what, format!("over {} they do not talk; {SET}", said(AHEAD)));
+    }
+    Finding::wrong(format!("{what}; messages may differ by {}", said(AHEAD)), format!("on the machine whose clock is wrong, {SET}"))
 }
 
 fn version(node: &str, clock: &Clock) -> Finding {
