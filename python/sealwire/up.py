@@ -67,7 +67,8 @@ def main(argv: Sequence[str]) -> int:
             home = Home(options.home)
             if home.created:
                 voice.say(f"made a home: {options.home} (node `{home.node}`); it holds the root key of a new domain: back it up")
-            return _run(home, Path(options.home), [_tended(home, folder, table, voice) for table in tables], voice)
+            main = Path(options.home)
+            return _run(home, main, [_tended(home, main, folder, table, voice) for table in tables], voice)
     except (NotStarted, Unreadable, SealwireError) as error:
         voice.fail(str(error))
         return _NOT_STARTED
@@ -119,34 +120,37 @@ def _alone(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def _tended(home: Home, folder: Path, table: Table, voice: Voice) -> Tended:
+def _tended(home: Home, main: Path, folder: Path, table: Table, voice: Voice) -> Tended:
     """The agent with a home, which is made and paired if there is none, and where it listens."""
     path = folder / table.name
     node = f"{home.node}-{table.name}"
-    location = _enrolled(home, path, node, table.name)
+    location = _enrolled(home, main, path, node, table.name)
     if table.account is not None:
         _give(path, table)
     line = [table.python, "-m", "sealwire", "serve", "--stop-with-stdin", "--home", str(path), "--listen", location]
     return Tended(table, [*line, "--name", table.name, table.run], _environment(table), path, voice)
 
 
-def _enrolled(home: Home, path: Path, node: str, agent: str) -> str:
+def _enrolled(home: Home, main: Path, path: Path, node: str, agent: str) -> str:
+    is_whole = (path / "roster.cbor").exists()
+    if is_whole:
+        # Where it was paired by hand, its roster is the newer one, which lists it.
+        Home(path).share_roster(main)
     members = {name: (hosts, addresses) for name, hosts, addresses in home.members()}
     hosts, addresses = members.get(node, ([], []))
-    is_whole = (path / "roster.cbor").exists()
     if is_whole and hosts == [agent] and addresses and _is_free(addresses[0]):
         home.share_roster(path)
         return addresses[0]
-    if not home.holds_root:
-        raise NotStarted(
-            f"`{path}` is no home of a node `{node}`, and this machine cannot make one, as it does not hold the root key of its domain: "
-            f"where that is, `sealwire invite {node} --agents {agent}`; here `sealwire join - --home {path} --at tcp://127.0.0.1:{_PORTS[0]}`"
-        )
     taken = {address for _, addresses in members.values() for address in addresses}
     free = (address for address in map("tcp://127.0.0.1:{}".format, _PORTS) if address not in taken and _is_free(address))
     location = next(free, None)
     if location is None:
         raise NotStarted(f"all ports from {_PORTS[0]} to {_PORTS[-1]} of the loopback device are taken; stop what uses them")
+    if not home.holds_root:
+        raise NotStarted(
+            f"`{path}` is no home of a node `{node}`, and this machine cannot make one, as it does not hold the root key of its domain: "
+            f"where that is, `sealwire invite {node} --agents {agent}`; here `sealwire join - --home {path} --at {location}`"
+        )
     home.enrol(path, node, [agent], [location])
     return location
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from remote_parts import PATIENCE, command, environment, until
+from remote_parts import PATIENCE, command, environment, pair, until
 
 from sealwire.tables import Unreadable, agents_of
 
@@ -229,6 +230,22 @@ def test_a_revoked_agent_is_not_made_anew(folder: Path) -> None:
     again = command("up", cwd=folder)
     assert again.returncode == 2
     assert "revoked" in again.stderr
+
+
+def test_where_the_root_key_is_not_the_commands_are_named_and_then_it_starts(folder: Path, ups: list[Up]) -> None:
+    pair(folder / "elsewhere", folder / ".sealwire", "pi2", listen="tcp://127.0.0.1:9")
+    (folder / "sealwire.toml").write_text(table("writer"))
+    refused = command("up", cwd=folder)
+    assert refused.returncode == 2
+    home = folder / ".sealwire.agents/writer"
+    found = re.search(
+        rf"`sealwire invite pi2-writer --agents writer`; here `sealwire join - --home {home} --at (tcp://127.0.0.1:\d+)`", refused.stderr
+    )
+    assert found, refused.stderr
+    pair(folder / "elsewhere", home, "pi2-writer", listen=found[1], agents="writer")
+    up = Up(folder)
+    ups.append(up)
+    up.await_up("writer")
 
 
 @pytest.mark.parametrize(
