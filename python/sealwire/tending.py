@@ -119,17 +119,18 @@ class Tended:
         if process is None:
             return "was stopped", {}
         self._voice.tell(self._table.name, "started", f"starts (process {process.pid})", pid=process.pid)
+        assert process.stdin is not None
         assert process.stdout is not None
         served = threading.Event()
         listening = threading.Thread(target=self._listen, args=(process.stdout, served), daemon=True)
         listening.start()
         code = process.wait()
         listening.join(_LAST_WORDS)
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):
-                pipe and not listening.is_alive() and pipe.close()
+        process.stdin.close()
+        if not listening.is_alive():
+            process.stdout.close()
         if code < 0:
-            return f"was ended by {signal.Signals(-code).name}", {"code": None, "signal": signal.Signals(-code).name}
+            return f"was ended by {_named(-code)}", {"code": None, "signal": _named(-code)}
         how = "ended" if served.is_set() else "could not start: its own words are above; it ended"
         return f"{how} with exit code {code}", {"code": code, "signal": None}
 
@@ -161,3 +162,10 @@ class Tended:
             if found := _SERVED.match(text):
                 served.set()
                 self._voice.tell(self._table.name, "up", f"is up as {found[1]}", address=found[1])
+
+
+def _named(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
