@@ -58,7 +58,8 @@ class Mutant:
     def command(self) -> list[str]:
         """How its test is run."""
         target, name = self.test.split(" ", 1)
-        where = ["-p", "sealwire", "--features", "pairing,node", "--lib"] if target == "core" else ["-p", "sealwire-tests", "--test", target]
+        core = ["-p", "sealwire", "--features", "pairing,node", "--lib"]
+        where = core if target == "core" else ["-p", "sealwire-tests", "--test", target]
         return ["cargo", "test", "--quiet", *where, "--", "--exact", name]
 
 

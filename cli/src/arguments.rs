@@ -35,6 +35,7 @@ impl Command {
         match self {
             Self::Run(run) => Some(run.home.as_deref().unwrap_or(Path::new(HOME))),
             Self::Serve(serve) => Some(&serve.home),
+            Self::Up(up) => Some(&up.home),
             Self::Demo(_) => None,
             Self::Show(show) => Some(show.home.as_deref().unwrap_or(Path::new(HOME))),
             Self::Init(init) => Some(&init.home),
@@ -52,6 +53,7 @@ impl Command {
 pub(crate) enum Command {
     Run(Run),
     Serve(Serve),
+    Up(Up),
     Demo(Demo),
     Show(Show),
     Init(Init),
@@ -114,6 +116,30 @@ pub(crate) struct Serve {
     /// Append a JSON line to FILE for each message sealed, opened or refused; never its content
     #[arg(long, value_name = "FILE")]
     pub(crate) audit: Option<PathBuf>,
+    /// Also stop when standard input ends: whoever started it has ended then
+    #[arg(long)]
+    pub(crate) stop_with_stdin: bool,
+}
+
+/// Run every agent of a sealwire.toml on this machine, each as a process of its own, until it is stopped.
+///
+/// Each agent has a home, keys and an environment of its own, and is started again when it ends. Crews on this machine use them by
+/// `remote("NAME")`. What is needed for that is made at the first start, and nothing has to be typed.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Up {
+    /// The agents to run [default: all]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// The file that says which agents there are
+    #[arg(long, value_name = "FILE", default_value = "sealwire.toml")]
+    pub(crate) file: PathBuf,
+    /// The home of the crews on this machine; made when it does not exist. Those of the agents are in a folder beside it
+    #[arg(long, value_name = "PATH", default_value = HOME)]
+    pub(crate) home: PathBuf,
+    /// Print a JSON object a line for machines, on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Run a crew sealed, attack its wire, and show both on one screen; needs no network and no key.
@@ -242,8 +268,9 @@ pub(crate) struct Members {
 
 /// Revoke a node, an agent, or a key: what it signs is not accepted any more where the new roster is known.
 ///
-/// Needs the root key. Nodes that are running take the new roster when they next hear from one that has it; one that hears nothing goes on with the
-/// old roster until that ends, after 30 days at most.
+/// Needs the root key. Processes that use this home take the new roster with their next message, nodes that are running and can be reached now, at
+/// once; the others when they next hear from one that has it. One that hears nothing goes on with the old roster until that ends, after 30 days at
+/// most.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Revoke {

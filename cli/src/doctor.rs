@@ -1,6 +1,7 @@
 //! `sealwire doctor`: what keeps a node from working, and what to do about it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::{SocketAddr, TcpStream, ToSocketAddrs},
     path::Path,
@@ -8,7 +9,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use sealwire::{Endpoint, Home, Membership, RosterNode};
+use sealwire::{Endpoint, Home, Membership, RosterNode, node::Clock};
 use serde_json::json;
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     paint::Paint,
     terminal::Report,
     time::{now, said},
+    visit,
 };
 
 /// Time another node has to take a connection.
@@ -28,6 +30,12 @@ const ENDS_SOON: u64 = 7 * 24 * 60 * 60;
 
 /// Seconds a file may be newer than now: what two clocks may differ.
 const AHEAD: u64 = 2 * 60;
+
+/// Seconds that two clocks may seem to differ although they do not: answers are in whole seconds, and take their time.
+const SAME: u64 = 5;
+
+/// How a clock is set where systemd runs, as on a Raspberry Pi.
+const SET: &str = "set it: `sudo timedatectl set-ntp true`";
 
 /// One thing that was looked at.
 struct Finding {
@@ -71,6 +79,7 @@ pub(crate) fn doctor(doctor: &Doctor) -> Result<Report, Failure> {
             findings.extend(agents(&home, &known));
             findings.extend(own_addresses(&known));
             findings.extend(others(&known));
+            findings.extend(clocks(&known));
             findings.push(next_root(&known));
         }
     }
@@ -126,7 +135,7 @@ fn permissions(_: &Path) -> Vec<Finding> {
     Vec::new()
 }
 
-/// A clock that was set back shows by files from the future. Another machine's clock is compared when it joins and with each message it sends.
+/// A clock that was set back shows by files from the future.
 fn clock(home: &Path) -> Finding {
     let made = |name: &str| fs::metadata(home.join(name)).and_then(|metadata| metadata.modified()).ok();
     let newest = ["store.db", "roster.cbor", "node.pem"].iter().filter_map(|name| made(name)).max();
@@ -250,6 +259,36 @@ fn reach(node: &RosterNode) -> Finding {
             "is it running, and does a firewall let that port through? `sealwire members --at` corrects the address, where the root key is";
         Finding::wrong(format!("`{name}` does not answer at {shown}"), remedy)
     }
+}
+
+/// The clocks and programs of the nodes that run.
+fn clocks(known: &Membership) -> Vec<Finding> {
+    let clocks = match visit::clocks(known) {
+        Ok(clocks) => BTreeMap::from_iter(clocks),
+        Err(error) => return vec![Finding::note(format!("no clock was compared: {error}"), "try again")],
+    };
+    clocks.iter().flat_map(|(node, clock)| [difference(node, clock), version(node, clock)]).collect()
+}
+
+fn difference(node: &str, clock: &Clock) -> Finding {
+    let off = clock.ahead.unsigned_abs();
+    if off <= SAME {
+        return Finding::well(format!("clock of `{node}` agrees with this one"));
+    }
+    let what = format!("clock of `{node}` is {clock}");
+    if off <= AHEAD {
+        return Finding::note(what, format!("over {} they do not talk; {SET}", said(AHEAD)));
+    }
+    Finding::wrong(format!("{what}; messages may differ by {}", said(AHEAD)), format!("on the machine whose clock is wrong, {SET}"))
+}
+
+fn version(node: &str, clock: &Clock) -> Finding {
+    let own = env!("CARGO_PKG_VERSION");
+    if clock.version == own {
+        return Finding::well(format!("`{node}` runs version {own} of sealwire, as this machine does"));
+    }
+    let what = format!("`{node}` runs version {} of sealwire, this machine {own}", clock.version);
+    Finding::note(what, "they understand each other as long as both say `sealwire/1`; install the newer one on both")
 }
 
 fn next_root(known: &Membership) -> Finding {

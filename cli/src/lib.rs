@@ -30,6 +30,7 @@ mod rotate;
 mod show;
 mod terminal;
 mod time;
+mod visit;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -69,7 +70,7 @@ pub fn command<A: Into<OsString> + Clone>(line: impl IntoIterator<Item = A>) -> 
         Err(usage) => return Outcome::Exit(terminal::usage(&usage)),
     };
     // For what Python does, the process may not be the one that uses the home: nobody is asked twice.
-    let ask = if matches!(command, Command::Run(_) | Command::Serve(_)) { Ask::Nobody } else { Ask::OnTerminal };
+    let ask = if matches!(command, Command::Run(_) | Command::Serve(_) | Command::Up(_)) { Ask::Nobody } else { Ask::OnTerminal };
     let unlocked = command.home().map_or(Ok(()), |home| passphrase::unlock(home, file.as_deref(), ask));
     if let Err(failure) = unlocked {
         return Outcome::Exit(terminal::finish(Err(failure), false));
@@ -88,6 +89,7 @@ pub fn command<A: Into<OsString> + Clone>(line: impl IntoIterator<Item = A>) -> 
             Err(failure) => Outcome::Exit(terminal::finish(Err(failure), false)),
         },
         Command::Serve(serve) => Outcome::Python(python::serve(serve)),
+        Command::Up(up) => Outcome::Python(python::up(up)),
         Command::Demo(demo) => Outcome::Python(python::demo(&demo)),
     }
 }

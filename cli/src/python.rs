@@ -1,10 +1,10 @@
-//! `run`, `serve` and `demo`: what is left for Python to do.
+//! `run`, `serve`, `up` and `demo`: what is left for Python to do.
 
 use std::ffi::{OsStr, OsString};
 
 use crate::{
     Call,
-    arguments::{Demo, Run, Serve},
+    arguments::{Demo, Run, Serve, Up},
     failure::Failure,
 };
 
@@ -31,8 +31,17 @@ pub(crate) fn serve(serve: Serve) -> Call {
     arguments.extend(serve.name.into_iter().flat_map(|name| ["--name".into(), name.into()]));
     arguments.extend(serve.audit.into_iter().flat_map(|file| ["--audit".into(), file.into_os_string()]));
     arguments.extend(serve.all.then(|| "--all".into()));
+    arguments.extend(serve.stop_with_stdin.then(|| "--stop-with-stdin".into()));
     arguments.extend(serve.targets.into_iter().map(OsString::from));
     Call { module: "sealwire.serve", arguments }
+}
+
+/// What to run, in the one form that `sealwire.up.main` reads: options first, then the names.
+pub(crate) fn up(up: Up) -> Call {
+    let mut arguments: Vec<OsString> = vec!["--home".into(), up.home.into_os_string(), "--file".into(), up.file.into_os_string()];
+    arguments.extend(up.json.then(|| "--json".into()));
+    arguments.extend(up.names.into_iter().map(OsString::from));
+    Call { module: "sealwire.up", arguments }
 }
 
 pub(crate) fn demo(demo: &Demo) -> Call {

@@ -8,6 +8,7 @@ use crate::{
     failure::{Failure, membership},
     terminal::Report,
     time::now,
+    visit,
 };
 
 pub(crate) fn revoke(revoke: &Revoke) -> Result<Report, Failure> {
@@ -23,12 +24,26 @@ pub(crate) fn revoke(revoke: &Revoke) -> Result<Report, Failure> {
         known.revoke_node(what, now())?
     };
     let version = known.roster().version();
+    // It is revoked, whoever can be told of it now.
+    let (called, told) = visit::tell_roster(&known).unwrap_or_default();
+    let (told, untold): (Vec<_>, Vec<_>) = called.into_iter().partition(|node| told.contains(node));
     if revoke.json {
-        return Ok(Report::done(json!({ "revoked": what, "key": key.to_string(), "roster": version }).to_string()));
+        let revoked = json!({ "revoked": what, "key": key.to_string(), "roster": version, "told": told, "untold": untold });
+        return Ok(Report::done(revoked.to_string()));
     }
-    Ok(Report::done(format!(
-        "revoked {what}, key {key}, in roster version {version}; nodes refuse it from when they have that roster, which they take from each other"
-    )))
+    Ok(Report::done(format!("revoked {what}, key {key}, in roster version {version}; {}", spread(&told, &untold))))
+}
+
+/// Who knows it, and when the others will.
+fn spread(told: &[String], untold: &[String]) -> String {
+    let names = |nodes: &[String]| nodes.iter().map(|node| format!("`{node}`")).collect::<Vec<_>>().join(", ");
+    let later = "nodes that do not know it yet take it from each other when they talk";
+    match (told, untold) {
+        ([], []) => later.into(),
+        (told, []) => format!("{} took it; {later}", names(told)),
+        ([], untold) => format!("{} did not answer; {later}", names(untold)),
+        (told, untold) => format!("{} took it, {} did not answer; {later}", names(told), names(untold)),
+    }
 }
 
 /// 64 hexadecimal digits.

@@ -78,6 +78,10 @@ impl fmt::Debug for Address {
     }
 }
 
+/// The name under which a node itself hears notices, beside its agents.
+#[cfg(feature = "node")]
+pub(crate) const NODE: &str = "node";
+
 /// That `name` can be an agent's or node's name.
 pub(crate) fn check_name(name: &str) -> Result<(), InvalidName> {
     let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'.' | b'_' | b'-');

@@ -81,6 +81,11 @@ pub(crate) trait Store: Send {
     /// The roster that is kept, if one is: another process of the home may have put a newer one in force.
     fn kept_roster(&mut self) -> Result<Option<Vec<u8>>, StoreFailed>;
 
+    /// Whether another roster may be kept than was last read by [`Store::kept_roster`]. Cheap enough to be asked with each message.
+    fn roster_changed(&mut self) -> bool {
+        false
+    }
+
     /// Keeps the roster that is in force from now on.
     fn keep_roster(&mut self, roster: &Roster) -> Result<(), StoreFailed>;
 

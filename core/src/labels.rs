@@ -11,6 +11,9 @@ pub(crate) const ROSTER: &str = "sealwire/1 roster";
 /// What a notice begins with.
 #[cfg(feature = "node")]
 pub(crate) const NOTICE: &str = "sealwire/1 notice";
+/// Stands in the `external_aad` of a node's time.
+#[cfg(feature = "node")]
+pub(crate) const CLOCK: &str = "sealwire/1 clock";
 /// Names a receive key.
 pub(crate) const RECEIVE_KEY_ID: &[u8] = b"sealwire/1 rk";
 /// The exporter context, and the lane secret.
@@ -67,6 +70,10 @@ pub(crate) const TYP_ROSTER: &str = "application/sealwire-roster";
 /// Media type of a node's request to be listed.
 #[cfg(feature = "pairing")]
 pub(crate) const TYP_NODE_REQUEST: &str = "application/sealwire-node-request";
+
+/// Media type of a node's time.
+#[cfg(feature = "node")]
+pub(crate) const TYP_CLOCK: &str = "application/sealwire-clock";
 
 /// COSE_Encrypt (RFC 9052, section 2).
 pub(crate) const TAG_ENCRYPT: u64 = 96;

@@ -32,6 +32,7 @@ use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     time::{Duration, Instant, timeout_at},
 };
+use tracing::Instrument;
 
 use crate::{
     address::Address,
@@ -43,6 +44,7 @@ use crate::{
     transport::Transport,
 };
 
+mod clock;
 mod confirmations;
 mod courier;
 mod desk;
@@ -57,10 +59,16 @@ mod replies;
 mod request;
 mod ticket;
 mod upkeep;
+#[cfg(all(feature = "home", feature = "tcp"))]
+mod visit;
 
 pub use error::NodeError;
 pub use request::{Refusal, Reply, Request};
 pub use ticket::{Piece, Ticket};
+#[cfg(all(feature = "home", feature = "tcp"))]
+pub use visit::{Clock, Visit};
+
+pub(crate) use clock::{MAX_ANSWER, Nonce, sign as sign_clock};
 
 use confirmations::{Confirmations, Way};
 use courier::Couriers;
@@ -108,6 +116,7 @@ impl<T: Transport + 'static> Builder<T> {
         let (inner, jobs, gone) = Inner::new(self, known);
         inner.spawn(desk::run(Arc::clone(&inner), jobs));
         inner.spawn(upkeep::run(Arc::clone(&inner)));
+        inner.listen_as_node();
         let node = Node(Arc::new(Owner { inner, gone: tokio::sync::Mutex::new(gone) }));
         for agent in node.inner().resume_left(left) {
             if let Err(error) = node.host(agent.name()) {
@@ -448,11 +457,15 @@ impl<T: Transport + 'static> Inner<T> {
         if !changes.is_empty() {
             self.endpoint.apply(&changes)?;
         }
+        self.receive_for(agent);
+        self.greet(agent, &self.known);
+        Ok(())
+    }
+
+    fn receive_for(self: &Arc<Self>, agent: &Address) {
         let (arrived, arriving) = mpsc::channel(inbox::AT_ONCE);
         self.spawn(inbox::receive(Arc::clone(self), agent.clone(), arrived));
         self.spawn(inbox::open(Arc::clone(self), agent.clone(), arriving));
-        self.greet(agent, &self.known);
-        Ok(())
     }
 
     /// Room among the messages under way; waits for it.
@@ -510,6 +523,11 @@ impl<T: Transport + 'static> Inner<T> {
                 None => return,
             },
         };
+        if let Err(error) = self.endpoint.check_release(&message) {
+            tracing::info!(from = %message.header().from, id = %message.header().id, %error, "waited, and is not released");
+            let _closed = self.desk.send(Job::Write(vec![Change::Finished { key, reply: None }])).await;
+            return;
+        }
         let header = message.header();
         let (from, to) = request::back(&message);
         let (request, thread, expires) = (header.message_ref(), header.thread, header.expires);
@@ -517,9 +535,12 @@ impl<T: Transport + 'static> Inner<T> {
         if getrandom::fill(&mut run).is_err() {
             return;
         }
+        let size = message.body().len();
+        let span =
+            tracing::debug_span!("handle", from = %header.from, to = %header.to, kind = header.kind, id = %request.id, size, redelivered);
         let given = Request { message, redelivered, cancelled: cancelled.clone(), desk: self.desk.clone(), run, parts: 0 };
         // A task of its own, so that a panic ends it alone.
-        let outcome = match AbortOnDrop(tokio::spawn(handler(given))).await {
+        let outcome = match AbortOnDrop(tokio::spawn(handler(given).instrument(span))).await {
             Ok(Ok(Reply(Some(draft)))) => Outcome::Reply(draft),
             Ok(Ok(Reply(None))) => Outcome::Nothing,
             Ok(Err(Refusal(reason))) => Outcome::Failed(reason),

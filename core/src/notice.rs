@@ -11,6 +11,7 @@ use crate::{
     key::LaneId,
     labels,
     limits::{MAX_CERTIFICATE, MAX_NOTICE, MAX_ROSTER},
+    node::{MAX_ANSWER, Nonce},
     transport::Parcel,
 };
 
@@ -20,6 +21,8 @@ const STARTED: u64 = 3;
 const ASK_ROSTER: u64 = 4;
 const ROSTER: u64 = 5;
 const UNKNOWN_LANE: u64 = 6;
+const ASK_TIME: u64 = 7;
+const TIME: u64 = 8;
 
 /// Something that is no secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,6 +39,10 @@ pub(crate) enum Notice {
     Roster(Vec<u8>),
     /// Something came in this lane, and it is not held.
     UnknownLane(LaneId),
+    /// What time is it there? Answer to `asker`.
+    AskTime { asker: Address, nonce: Nonce },
+    /// The time at a node, signed by it.
+    Time(Vec<u8>),
 }
 
 impl Notice {
@@ -75,6 +82,14 @@ impl Notice {
                 begin(1, UNKNOWN_LANE);
                 writer.bytes(lane.as_bytes());
             }
+            Self::AskTime { asker, nonce } => {
+                begin(2, ASK_TIME);
+                writer.text(asker.as_str()).bytes(nonce);
+            }
+            Self::Time(answer) => {
+                begin(1, TIME);
+                writer.bytes(answer);
+            }
         }
         writer.finish()
     }
@@ -100,6 +115,8 @@ impl Notice {
             (ASK_ROSTER, 4) => Ok(Self::AskRoster { asker: address(&mut reader)?, roster: reader.uint("expected a version")? }),
             (ROSTER, 3) => blob(&mut reader, MAX_ROSTER).map(Self::Roster),
             (UNKNOWN_LANE, 3) => Ok(Self::UnknownLane(LaneId(reader.bytes_of("expected a lane id of 16 bytes")?))),
+            (ASK_TIME, 4) => Ok(Self::AskTime { asker: address(&mut reader)?, nonce: reader.bytes_of("expected a nonce of 16 bytes")? }),
+            (TIME, 3) => blob(&mut reader, MAX_ANSWER).map(Self::Time),
             _ => Err(reader.expected("unknown kind of notice")),
         }
     }
@@ -120,6 +137,8 @@ impl fmt::Debug for Notice {
             Self::AskRoster { asker, .. } => write!(f, "Notice({asker} asks for a roster)"),
             Self::Roster(_) => f.write_str("Notice(roster)"),
             Self::UnknownLane(lane) => write!(f, "Notice(unknown lane {lane})"),
+            Self::AskTime { asker, .. } => write!(f, "Notice({asker} asks for the time)"),
+            Self::Time(_) => f.write_str("Notice(time)"),
         }
     }
 }
@@ -144,9 +163,11 @@ mod tests {
             Notice::AskCertificate { about, asker: asker.clone(), roster: 7 },
             Notice::Certificate(vec![1; 300]),
             Notice::Started(vec![2; 3]),
-            Notice::AskRoster { asker, roster: u64::MAX },
+            Notice::AskRoster { asker: asker.clone(), roster: u64::MAX },
             Notice::Roster(vec![]),
             Notice::UnknownLane(LaneId([3; 16])),
+            Notice::AskTime { asker, nonce: [4; 16] },
+            Notice::Time(vec![5; 200]),
         ])
     }
 

@@ -25,6 +25,7 @@ use crate::{
     error::{EntropyFailed, OpenError, Seconds, StoreFailed},
 };
 
+mod enrol;
 mod invite;
 pub mod inviter;
 mod join;
@@ -34,6 +35,7 @@ mod offer;
 mod schedule;
 mod stream;
 
+pub use enrol::enrol;
 pub use invite::Invite;
 pub use join::{Join, Joined, join};
 pub use offer::{Admitted, Offer, Terms};

@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ class NotStarted(Exception):
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serve what `argv` says: ``[--home PATH] [--listen LOCATION]… [--via WAY] [--name NAME] [--audit FILE] [--all] TARGET…``.
+    """Serve what `argv` says: the options of :func:`_options`, and ``TARGET…``.
 
     Returns the exit code: 0 after SIGTERM, 130 after Ctrl-C, 2 if it could not be started.
     """
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
     except (NotStarted, SealwireError) as error:
         _say(str(error))
         return _NOT_STARTED
-    return _until_stopped(node)
+    return _until_stopped(node, with_stdin=options.stop_with_stdin)
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
@@ -61,6 +61,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--name")
     parser.add_argument("--audit")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--stop-with-stdin", action="store_true")
     parser.add_argument("targets", nargs="+")
     return parser.parse_args(argv)
 
@@ -101,8 +102,11 @@ class _Told:
             _say(f"denied: {header.kind} from {header.sender} to {header.reader}: {entry.reason}")
 
 
-def _until_stopped(node: Node) -> int:
-    """Wait for SIGTERM or Ctrl-C. Work that is not done by then is for the next process; nobody waits for its threads."""
+def _until_stopped(node: Node, *, with_stdin: bool) -> int:
+    """Wait for SIGTERM, Ctrl-C or the end of standard input.
+
+    Work that is not done by then is for the next process; nobody waits for its threads.
+    """
     code, stopped = _STOPPED, threading.Event()
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -112,12 +116,20 @@ def _until_stopped(node: Node) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    if with_stdin:
+        threading.Thread(target=_at_end_of_stdin, args=(stopped.set,), daemon=True).start()
     stopped.wait()
     node.close()
     _say("stopped")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _at_end_of_stdin(stop: Callable[[], None]) -> None:
+    while sys.stdin is not None and sys.stdin.buffer.read(1):
+        pass
+    stop()
 
 
 def _say(text: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sealwire._sealwire import Endpoint, Node
     from sealwire.transport import Transport
 
-__all__ = ["FILE", "Nats", "NodeSettings", "Tls", "agent_tables", "node_settings"]
+__all__ = ["FILE", "Nats", "NodeSettings", "Tls", "node_settings"]
 
 #: The file's name; it lies beside the home, not in it.
 FILE = "sealwire.toml"
@@ -119,15 +119,6 @@ def node_settings(
     if via is None:
         return NodeSettings(said.listen, None, said.peers, said.tls)
     return NodeSettings(None, _found(via, folder), {}, said.tls, said.nats)
-
-
-def agent_tables(home: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
-    """The tables ``[agents.NAME]`` of the file beside `home`, as they stand there: what is in them is their reader's matter."""
-    file = _beside(home)
-    agents = _read(file).get("agents", {}) if file is not None else {}
-    if not isinstance(agents, dict) or not all(isinstance(agent, dict) for agent in agents.values()):
-        raise SettingsError(f"`{file}`: agents are tables, one for each: [agents.NAME]")
-    return agents
 
 
 def _beside(home: str | os.PathLike[str] | None) -> Path | None:

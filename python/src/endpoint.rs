@@ -7,7 +7,7 @@ use std::{
 };
 
 use pyo3::{prelude::*, pybacked::PyBackedBytes, types::PyBytes};
-use sealwire::{Address, Created, Draft, KeyId, MessageId, MessageRef, Thread};
+use sealwire::{Address, Created, Draft, KeyId, MessageId, MessageRef, Roster, Thread};
 
 use crate::{
     error::Raised,
@@ -85,9 +85,8 @@ impl Endpoint {
     }
 
     /// The nodes of the domain: name, patterns of the agents each may host, and where it is.
-    fn members(&self) -> Vec<(String, Vec<String>, Vec<String>)> {
-        let nodes = self.endpoint.roster().claims().nodes.clone();
-        nodes.into_iter().map(|node| (node.name, node.hosts, node.addresses)).collect()
+    fn members(&self) -> Vec<Member> {
+        members(&self.endpoint.roster())
     }
 
     /// Addresses of the agents hosted here.
@@ -163,8 +162,16 @@ impl Endpoint {
     }
 }
 
+/// A node of a roster: its name, patterns of the agents it may host, and where it is.
+pub(crate) type Member = (String, Vec<String>, Vec<String>);
+
+pub(crate) fn members(roster: &Roster) -> Vec<Member> {
+    let nodes = roster.claims().nodes.clone();
+    nodes.into_iter().map(|node| (node.name, node.hosts, node.addresses)).collect()
+}
+
 /// The node of a home that nobody named.
-const DEFAULT_NODE: &str = "local";
+pub(crate) const DEFAULT_NODE: &str = "local";
 
 /// What a message says beside kind and body.
 pub(crate) struct Words<'a> {

@@ -97,6 +97,11 @@ impl From<EndpointError> for Raised {
 }
 
 impl Raised {
+    /// Why a home cannot be used, or nothing could be paired with it.
+    pub(crate) fn home(error: impl ToString) -> Self {
+        Self(HomeError::new_err(error.to_string()))
+    }
+
     /// What the network said.
     pub(crate) fn transport(error: &std::io::Error) -> Self {
         Self(TransportError::new_err(error.to_string()))

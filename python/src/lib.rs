@@ -10,7 +10,9 @@ mod command;
 mod endpoint;
 mod error;
 mod header;
+mod home;
 mod hooks;
+mod log;
 mod message;
 mod node;
 mod object;
@@ -25,6 +27,8 @@ mod _sealwire {
     use super::endpoint::Endpoint;
     #[pymodule_export]
     use super::header::Header;
+    #[pymodule_export]
+    use super::home::Home;
     #[pymodule_export]
     use super::hooks::{Entry, Request};
     #[pymodule_export]

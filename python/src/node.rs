@@ -107,6 +107,7 @@ impl Node {
         if via.is_some() && !(listen.is_empty() && peers.is_empty()) {
             return Err(Raised::from(PyValueError::new_err("a node goes `via` something, or it has `listen` and `peers`; not both")));
         }
+        crate::log::listen(py)?;
         let (core, runtime) = (Arc::clone(&endpoint.get().endpoint), OwnRuntime::new()?);
         let (handle, given) = (runtime.handle()?, Arc::new(peers));
         let (carrier, via) = match via {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sealwire import SettingsError
-from sealwire.settings import Nats, NodeSettings, Tls, agent_tables, node_settings
+from sealwire.settings import Nats, NodeSettings, Tls, node_settings
 
 
 def write(folder: Path, content: str) -> Path:
@@ -122,10 +122,3 @@ def test_one_way_at_a_time(tmp_path: Path) -> None:
     environment = {"SEALWIRE_NATS_USER": "u", "SEALWIRE_NATS_PASSWORD": "p", "SEALWIRE_NATS_TOKEN": "t"}
     with pytest.raises(SettingsError, match="both are given"):
         read(tmp_path, "", via="nats://h", environment=environment)
-
-
-def test_tables_of_agents_are_given_as_they_stand(tmp_path: Path) -> None:
-    home = write(tmp_path, '[agents.researcher]\nserve = "agents.py:researcher"\n[node]\nlisten = ["tcp://h"]\n')
-    assert agent_tables(home) == {"researcher": {"serve": "agents.py:researcher"}}
-    with pytest.raises(SettingsError, match=r"\[agents.NAME\]"):
-        agent_tables(write(tmp_path, "agents = 1"))

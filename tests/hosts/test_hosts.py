@@ -210,15 +210,19 @@ def test_a_crew_goes_on_when_a_cable_was_out(net: Net, served: None) -> None:
 
 
 def test_a_revoked_host_is_refused(net: Net) -> None:
-    """Last, as it cannot be undone: pi3 is revoked at pi1 and has no say any more."""
-    process = serve(net.hosts["pi3"], "Writer", LETTER)
+    """Last, as it cannot be undone: pi3 is revoked at pi1, has no say any more, and pi2, which runs, knows it at once."""
+    process, bystander = serve(net.hosts["pi3"], "Writer", LETTER), serve(net.hosts["pi2"], "Reader", ANSWER)
     try:
-        net.hosts["pi1"].run(*SEALWIRE, "revoke", "pi3")
+        said = net.hosts["pi1"].run(*SEALWIRE, "revoke", "pi3")
+        assert "`pi2` took it" in said
+        rosters = [(net.hosts[name].folder / ".sealwire/roster.cbor").read_bytes() for name in ("pi1", "pi2", "pi3")]
+        assert rosters[0] == rosters[1] != rosters[2]
         ask = "from sealwire.crewai import remote; remote('writer@pi3')"
         refused = net.hosts["pi1"].start(sys.executable, "-c", ask, stderr=subprocess.PIPE)
         _, complaints = refused.communicate(timeout=120)
         assert refused.returncode != 0
         assert "pi3" in complaints
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        for each in (process, bystander):
+            each.send_signal(signal.SIGTERM)
+            each.communicate(timeout=30)

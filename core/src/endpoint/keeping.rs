@@ -10,7 +10,7 @@ use super::{
     sealing::{Written, seal_error},
 };
 use crate::{
-    address::Address,
+    address::{Address, NODE},
     certificate::Certificate,
     envelope::{Blinded, Envelope, Form, Signed},
     error::{OpenError, SealError, StoreFailed},
@@ -20,6 +20,7 @@ use crate::{
     key::{LaneId, MessageId, Thumbprint},
     limits::{CLOCK_TOLERANCE, MAX_ENVELOPE},
     message::{Draft, Message},
+    node::{Nonce, sign_clock},
     policy::Direction,
     schedule::external_aad,
     sign1::sig_structure,
@@ -290,13 +291,18 @@ impl Endpoint {
         self.state().certificate_of(address)
     }
 
+    /// What time it is here, for who asked with `nonce`.
+    pub(crate) fn sign_clock(&self, nonce: &Nonce) -> Vec<u8> {
+        sign_clock(&self.node, &self.domain, nonce, self.clock.now())
+    }
+
     pub(crate) fn roster_version(&self) -> u64 {
         self.state().roster.version()
     }
 
-    /// Whether the roster lists the node of that agent, and lets it host the name.
+    /// Whether the roster lists the node of that agent, and lets it host the name; or it is the node itself.
     pub(crate) fn lists(&self, agent: &Address) -> bool {
-        self.state().roster.node(agent.node()).is_some_and(|node| node.may_host(agent.name()))
+        self.state().roster.node(agent.node()).is_some_and(|node| agent.name() == NODE || node.may_host(agent.name()))
     }
 
     /// As [`Endpoint::introduce`], for a certificate that comes from anybody: only one that is new here and not older than what is known of
@@ -334,6 +340,28 @@ impl Endpoint {
         let mut state = self.state();
         let reader = state.lanes.forget(lane)?;
         state.peers.iter().find(|(_, certificate)| certificate.thumbprint() == reader).map(|(address, _)| address.clone())
+    }
+
+    /// That a message which has waited since it was opened may still be released: its author was not revoked meanwhile. A refusal is recorded.
+    ///
+    /// # Errors
+    /// [`OpenError::Revoked`].
+    pub(crate) fn check_release(&self, message: &Message) -> Result<(), OpenError> {
+        // A home that cannot be read now was read a moment ago.
+        let _later = self.look_at_roster();
+        if self.is_trusted(&message.header.from, &message.signer) {
+            return Ok(());
+        }
+        Err(self.refuse(OpenError::Revoked, message.plaintext.len(), Some(message.form), Direction::Open, self.now()))
+    }
+
+    fn is_trusted(&self, from: &Address, signer: &Thumbprint) -> bool {
+        let state = self.state();
+        match state.certificate_of(from).filter(|certificate| certificate.thumbprint() == *signer) {
+            Some(certificate) => certificate.check_standing(&state.roster).is_ok(),
+            // It was there when the message was opened, and has given way to a newer one.
+            None => state.roster.node(from.node()).is_some_and(|node| node.may_host(from.name()) && !state.roster.is_revoked(signer)),
+        }
     }
 
     /// The message that is kept, to be released again.

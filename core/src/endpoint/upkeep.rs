@@ -53,7 +53,13 @@ impl Endpoint {
     pub(super) fn keep_current(&self, now: u64) -> Result<(), EndpointError> {
         self.check_process()?;
         let due = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner).abs_diff(now) >= UPKEEP_EVERY;
-        if due { self.keep_up(now) } else { Ok(()) }
+        if due { self.keep_up(now) } else { self.look_at_roster().map_err(EndpointError::Refused) }
+    }
+
+    /// Takes a roster that was put into the home since it was last looked: what was revoked a moment ago is refused from the next message on.
+    pub(crate) fn look_at_roster(&self) -> Result<(), OpenError> {
+        let changed = self.store().roster_changed();
+        if changed { self.join_roster() } else { Ok(()) }
     }
 
     pub(super) fn keep_up(&self, now: u64) -> Result<(), EndpointError> {

@@ -118,13 +118,41 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreFailed> {
     written.map_err(|error| fail("write", path, &error))
 }
 
-/// Replaces a file in one step.
+/// What tells a file from the one that took its place: a file that is replaced in one step is another one.
+pub(super) type Stamp = (u64, Option<std::time::SystemTime>, u64);
+
+/// Without reading it.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    let number = std::os::unix::fs::MetadataExt::ino(&metadata);
+    #[cfg(not(unix))]
+    let number = 0;
+    Some((number, metadata.modified().ok(), metadata.len()))
+}
+
+/// Replaces a file in one step. What root writes belongs to whom the home belongs to, who could not read it otherwise.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreFailed> {
     let aside = aside_of(path);
     create_private(&aside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| give_to_owner(&file, path)))
         .and_then(|()| fs::rename(&aside, path))
         .map_err(|error| fail("write", path, &error))
+}
+
+/// Gives a file that root has made to the owner of its folder.
+#[cfg(unix)]
+fn give_to_owner(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (owner, maker) = (fs::metadata(folder)?, file.metadata()?);
+    if maker.uid() == 0 && owner.uid() != 0 { fchown(file, Some(owner.uid()), Some(owner.gid())) } else { Ok(()) }
+}
+
+#[cfg(not(unix))]
+fn give_to_owner(_: &File, _: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Makes what was written or renamed in a folder outlast a power cut.

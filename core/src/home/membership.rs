@@ -12,7 +12,7 @@ use crate::roster::RosterNode;
 use crate::{
     address::Address,
     domain::{Authority, Domain, Root},
-    endpoint::EndpointError,
+    endpoint::{Endpoint, EndpointError},
     entropy::System,
     error::StoreFailed,
     key::{SigningKey, Thumbprint, VerifyingKey},
@@ -43,6 +43,26 @@ impl Home {
         let key = *node.key.verifying_key();
         let holds_root = matches!(authority, Authority::Root(_));
         Ok(Membership { home: self.clone(), node: node.name, key, roster, holds_root })
+    }
+
+    /// Gives the roster of this home to another home of its domain on this machine, if that has an older one; where the root key is, it is renewed
+    /// first if it is due. It is believed no more than one that a peer sends. A process that runs there takes it as it takes any change that is made
+    /// beside it. Returns whether it was given.
+    ///
+    /// # Errors
+    /// If one of the homes is damaged or cannot be written, or the rosters are of two domains or contradict each other.
+    pub fn share_roster(&self, with: &Home) -> Result<bool, EndpointError> {
+        let (_, _, roster) = self.load(&Endpoint::builder())?;
+        let (_, known) = with.read_roster()?;
+        if roster.version() < known.version() {
+            return Ok(false);
+        }
+        let next = known.follow(known.verify_next_signature(roster.as_bytes())?)?;
+        let newer = next.version() > known.version();
+        if newer {
+            files::replace(&with.path.join(ROSTER), next.as_bytes())?;
+        }
+        Ok(newer)
     }
 
     /// Makes a new key for an agent of this home, and gives the names of the old one and the new one. A process that runs the agent goes on
@@ -313,7 +333,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::{Endpoint, NodeKey};
+    use crate::NodeKey;
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -380,6 +400,33 @@ mod tests {
         assert!(home.membership()?.holds_root());
         let restarted = Endpoint::builder().clock(At).home(&home)?;
         assert_eq!((restarted.domain(), restarted.roster().version()), (domain, 5));
+        Ok(())
+    }
+
+    #[test]
+    fn a_roster_is_shared_if_it_is_newer_and_of_the_same_roots() -> Outcome {
+        let (place, strange) = (Place::new("shared")?, Place::new("strange")?);
+        let (home, _) = place.home()?;
+        let mut known = home.membership()?;
+        known.set_addresses("pi1", vec![], crate::Clock::now(&System))?;
+        let (one, other) = (place.0.join("home"), place.0.join("other"));
+        std::fs::create_dir(&other)?;
+        for file in [ROOT, ROSTER] {
+            std::fs::copy(one.join(file), other.join(file))?;
+        }
+        let other = Home { path: other };
+        assert!(!home.share_roster(&other)?, "the same");
+        known.set_addresses("pi1", vec!["tcp://a:1".into()], crate::Clock::now(&System))?;
+        assert!(home.share_roster(&other)?);
+        assert_eq!(other.read_roster()?.1.version(), known.roster().version());
+        // One of another root, which says that it is newer.
+        let (stranger, _) = strange.home()?;
+        let mut forged = stranger.membership()?;
+        for number in 0..5 {
+            forged.set_addresses("pi1", vec![format!("tcp://a:{number}")], crate::Clock::now(&System))?;
+        }
+        assert!(stranger.share_roster(&other).is_err());
+        assert_eq!(other.read_roster()?.1.version(), known.roster().version());
         Ok(())
     }
 

@@ -88,6 +88,8 @@ pub(super) struct HomeStore {
     /// This process as one that works on messages, once it does.
     #[cfg(feature = "node")]
     pub(super) worker: Option<Worker>,
+    /// The roster's file as it was last read.
+    roster_read: Option<files::Stamp>,
     process: u32,
 }
 
@@ -129,6 +131,7 @@ impl HomeStore {
             key,
             #[cfg(feature = "node")]
             worker: None,
+            roster_read: None,
             process,
         };
         if store.horizon()? > now {
@@ -223,7 +226,16 @@ impl Store for HomeStore {
 
     fn kept_roster(&mut self) -> Result<Option<Vec<u8>>, StoreFailed> {
         let path = self.home.join(ROSTER);
-        std::fs::read(&path).map(Some).map_err(|error| files::fail("read", &path, &error))
+        // Looked at first: what is written in between is read once more.
+        let stamp = files::stamp(&path);
+        let kept = std::fs::read(&path).map_err(|error| files::fail("read", &path, &error))?;
+        self.roster_read = stamp;
+        Ok(Some(kept))
+    }
+
+    /// A file that is not there has nothing new to say; upkeep tells that it is missing.
+    fn roster_changed(&mut self) -> bool {
+        files::stamp(&self.home.join(ROSTER)).is_some_and(|stamp| self.roster_read != Some(stamp))
     }
 
     fn keep_roster(&mut self, roster: &Roster) -> Result<(), StoreFailed> {

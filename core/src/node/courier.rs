@@ -10,6 +10,8 @@ use tokio::{
     time::{Duration, Instant, sleep, timeout},
 };
 
+use tracing::Instrument;
+
 use crate::{
     address::Address,
     transport::{Parcel, Transport, TransportError},
@@ -106,7 +108,7 @@ fn offer(waiting: &Waiting, parcel: Parcel) -> Option<Parcel> {
 async fn run<T: Transport>(transport: Arc<T>, to: Address, mut arriving: mpsc::Receiver<Parcel>, bytes: Arc<Mutex<usize>>) {
     while let Ok(Some(parcel)) = timeout(IDLE, arriving.recv()).await {
         let size = parcel.as_bytes().len();
-        let outcome = deliver(&*transport, &to, parcel).await;
+        let outcome = deliver(&*transport, &to, parcel).instrument(tracing::debug_span!("send", %to, size)).await;
         *bytes.lock().unwrap_or_else(PoisonError::into_inner) -= size;
         if outcome == Err(TransportError::Closed) {
             return;

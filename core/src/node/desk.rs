@@ -194,10 +194,15 @@ impl<T: Transport + 'static> Inner<T> {
 
     /// Seals with the acknowledgements that wait for this way.
     fn seal(&self, from: &Address, to: &Address, draft: &Draft<Vec<u8>>, also: Option<MessageId>) -> Result<SealedKept, SealError> {
+        let size = draft.body.len();
+        let span = tracing::debug_span!("seal", %from, %to, kind = draft.kind, size, id = tracing::field::Empty).entered();
         let way = (from.clone(), to.clone());
         let mut riding = self.confirmations().ride(&way);
         riding.extend(also.filter(|also| riding.len() < crate::limits::MAX_ACKNOWLEDGED && !riding.contains(also)));
         let sealed = self.endpoint.seal_kept(from, to, draft, riding.clone());
+        if let Ok(sealed) = &sealed {
+            span.record("id", tracing::field::display(sealed.header.id));
+        }
         if sealed.is_err() {
             let soon = tokio::time::Instant::now() + super::confirmations::SOON;
             let mut confirmations = self.confirmations();

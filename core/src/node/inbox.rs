@@ -7,6 +7,8 @@ use tokio::{
     time::{Duration, Instant, sleep},
 };
 
+use tracing::Instrument;
+
 use super::{
     Inner, NodeError,
     confirmations::{AT_LEISURE, SOON},
@@ -69,20 +71,31 @@ pub(super) async fn open<T: Transport + 'static>(inner: Arc<Inner<T>>, agent: Ad
     let mut batch = Vec::with_capacity(AT_ONCE);
     while arrived.recv_many(&mut batch, AT_ONCE).await > 0 {
         let deliveries = std::mem::replace(&mut batch, Vec::with_capacity(AT_ONCE));
-        let (opener, reader) = (Arc::clone(&inner), agent.clone());
-        let opened = inner.aside(move || {
-            let opened = opener.open(&reader, &deliveries);
-            (deliveries, opened)
-        });
-        let Some((deliveries, (settled, jobs))) = opened.await else { continue };
-        for job in jobs {
-            if inner.desk.send(job).await.is_err() {
-                return;
-            }
+        let span = tracing::debug_span!("receive", %agent, count = deliveries.len());
+        if take_in(&inner, &agent, deliveries).instrument(span).await.is_err() {
+            return;
         }
-        settle(deliveries, settled).await;
         inner.pump(&agent);
     }
+}
+
+/// Opens deliveries, has done what follows from them, and acknowledges them to the transport.
+async fn take_in<T: Transport + 'static>(
+    inner: &Arc<Inner<T>>,
+    agent: &Address,
+    deliveries: Vec<Arrived<T::Delivery>>,
+) -> Result<(), NodeError> {
+    let (opener, reader, span) = (Arc::clone(inner), agent.clone(), tracing::Span::current());
+    let opened = inner.aside(move || {
+        let opened = span.in_scope(|| opener.open(&reader, &deliveries));
+        (deliveries, opened)
+    });
+    let Some((deliveries, (settled, jobs))) = opened.await else { return Ok(()) };
+    for job in jobs {
+        inner.desk.send(job).await.map_err(|_| NodeError::Closed)?;
+    }
+    settle(deliveries, settled).await;
+    Ok(())
 }
 
 /// Acknowledges to the transport what was taken in or refused for good. The rest is dropped, and comes again.
@@ -112,7 +125,9 @@ impl<T: Transport + 'static> Inner<T> {
             }
         }
         let bytes: Vec<_> = envelopes.iter().map(|(_, bytes)| *bytes).collect();
-        let taken = self.endpoint.take(&bytes, &|header, key| self.admit(header, key));
+        let size = bytes.iter().map(|bytes| bytes.len()).sum::<usize>();
+        let opening = tracing::debug_span!("open", %agent, count = bytes.len(), size);
+        let taken = opening.in_scope(|| self.endpoint.take(&bytes, &|header, key| self.admit(header, key)));
         let mut changes = Vec::new();
         for ((at, bytes), taken) in envelopes.iter().zip(taken) {
             match taken {
@@ -292,7 +307,9 @@ impl<T: Transport + 'static> Inner<T> {
         for key in keys {
             let Some(Work::Pending(form, kept)) = self.endpoint.work(&key)? else { continue };
             let message = self.endpoint.released_again(&key, form, kept)?;
-            if message.header().answers.is_some() {
+            if message.header().answers.is_some() && self.endpoint.check_release(&message).is_err() {
+                changes.push(Change::Finished { key, reply: None });
+            } else if message.header().answers.is_some() {
                 self.answered(message, key, &mut changes);
             } else {
                 self.halls().entry(agent.clone()).or_default().enter(Waiting { key, message: Some(message), redelivered: true });

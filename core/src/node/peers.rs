@@ -4,7 +4,7 @@
 //! proves itself.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{MutexGuard, PoisonError},
 };
 
@@ -12,7 +12,7 @@ use tokio::time::{Duration, Instant, timeout};
 
 use super::{Inner, NodeError, desk::Job, pace::Pace};
 use crate::{
-    address::Address,
+    address::{Address, NODE},
     envelope::{Claims, Envelope},
     error::OpenError,
     journal::Change,
@@ -25,6 +25,9 @@ const MAX_RECENT: usize = 64;
 
 /// Peers that are known again after a restart.
 pub(super) const MAX_REMEMBERED: usize = 1024;
+
+/// Nodes that are told of a newer roster, those that were met first. They tell others.
+const MAX_TOLD: usize = 256;
 
 /// First and longest pause between two questions for one certificate.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5)];
@@ -45,6 +48,8 @@ pub(super) struct Peers {
     looks_roster: Pace<[u8; 32]>,
     /// Hints given about one of our agents.
     hints: Pace<Address>,
+    /// Answers with the time: each costs a signature.
+    clocks: Pace<Address>,
     recent: HashMap<Address, VecDeque<Address>>,
     /// When the certificate that the home keeps of a peer was issued.
     kept: HashMap<Address, u64>,
@@ -61,6 +66,7 @@ impl Default for Peers {
             looks: Pace::new(second, 500),
             looks_roster: Pace::new(second, 10),
             hints: Pace::new(second, 100),
+            clocks: Pace::new(second / 10, 10),
             recent: HashMap::new(),
             kept: HashMap::new(),
         }
@@ -126,6 +132,27 @@ impl<T: Transport + 'static> Inner<T> {
         }
     }
 
+    /// Hears what is said to the node itself, whichever agents it hosts.
+    pub(super) fn listen_as_node(self: &std::sync::Arc<Self>) {
+        match Address::new(NODE, self.endpoint.node()) {
+            Ok(node) => self.receive_for(&node),
+            Err(error) => tracing::error!(%error, "nothing is heard for the node itself"),
+        }
+    }
+
+    /// Lets other nodes know that there is a newer roster: they ask for it then.
+    pub(super) fn tell_of_roster(&self) {
+        let roster = self.endpoint.roster();
+        let Ok(asker) = Address::new(NODE, self.endpoint.node()) else { return };
+        let met: HashSet<_> = self.peers().recent.values().flatten().map(|peer| peer.node().to_owned()).collect();
+        let (met, others): (Vec<_>, Vec<_>) = roster.claims().nodes.iter().map(|node| &node.name).partition(|name| met.contains(*name));
+        for name in met.into_iter().chain(others).filter(|name| *name != self.endpoint.node()).take(MAX_TOLD) {
+            if let Ok(node) = Address::new(NODE, name) {
+                self.tell(&node, Notice::AskRoster { asker: asker.clone(), roster: roster.version() });
+            }
+        }
+    }
+
     /// Hears what is said in the open. `false`: it is no notice.
     pub(super) fn hear(&self, agent: &Address, bytes: &[u8], jobs: &mut Vec<Job>) -> bool {
         if !Notice::may_be(bytes) {
@@ -155,6 +182,13 @@ impl<T: Transport + 'static> Inner<T> {
             Notice::Certificate(certificate) => self.look_at(agent, &certificate, jobs),
             Notice::Started(certificate) => self.look_at(agent, &certificate, jobs),
             Notice::Roster(roster) => self.look_at_roster(&roster),
+            Notice::AskTime { asker, nonce } => {
+                if self.peers().clocks.allows(asker.clone(), now) {
+                    self.tell(&asker, Notice::Time(self.endpoint.sign_clock(&nonce)));
+                }
+            }
+            // Commands ask for it; nobody here has.
+            Notice::Time(_) => {}
             Notice::UnknownLane(lane) => {
                 if let Some(reader) = self.endpoint.lose_lane(lane) {
                     self.flights().hurry(&reader, now);
@@ -198,10 +232,7 @@ impl<T: Transport + 'static> Inner<T> {
             return;
         }
         match self.endpoint.follow(roster) {
-            Ok(()) => {
-                tracing::info!(version = self.roster_version(), "a newer roster is in force");
-                self.met.notify_waiters();
-            }
+            Ok(()) => self.met.notify_waiters(),
             Err(error @ OpenError::RosterConflict { .. }) => {
                 tracing::error!(%error, "the root signed two rosters, or an old one was shown")
             }

@@ -23,11 +23,15 @@ const AT_ONCE: usize = 256;
 /// Time between two rounds when nothing is due: certificates are renewed meanwhile.
 const ROUND: Duration = Duration::from_secs(60);
 
+/// Time between two looks at the home's roster. A revocation beside a node that has nothing to do is known to it, and told to others, that soon.
+const LOOK: Duration = Duration::from_secs(1);
+
 pub(super) async fn run<T: Transport + 'static>(inner: Arc<Inner<T>>) {
     let Some(mut abandoning) = inner.abandoning.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-    let mut round = Instant::now() + ROUND;
+    let (mut round, mut look) = (Instant::now() + ROUND, Instant::now() + LOOK);
+    let mut told = inner.endpoint.roster_version();
     loop {
-        let due = [inner.flights().next_due(), inner.confirmations().next_due()].into_iter().flatten().fold(round, Instant::min);
+        let due = [inner.flights().next_due(), inner.confirmations().next_due()].into_iter().flatten().fold(round.min(look), Instant::min);
         tokio::select! {
             () = sleep_until(due) => {}
             () = inner.alarm.notified() => {}
@@ -37,6 +41,10 @@ pub(super) async fn run<T: Transport + 'static>(inner: Arc<Inner<T>>) {
         if now >= round {
             round = now + ROUND;
             inner.maintain().await;
+        }
+        if now >= look {
+            look = now + LOOK;
+            told = inner.watch_roster(told).await;
         }
         inner.send_due(now).await;
         let ways = inner.confirmations().due(now);
@@ -58,6 +66,21 @@ impl<T: Transport + 'static> Inner<T> {
         if let Some(Err(error)) = maintained.await {
             tracing::warn!(%error, "what other processes of this home have left was not taken over");
         }
+    }
+
+    /// Takes a roster that was put into the home, and tells others if the one in force is newer than they were `told`. Returns what they know now.
+    async fn watch_roster(self: &Arc<Self>, told: u64) -> u64 {
+        let inner = Arc::clone(self);
+        let looked = self.aside(move || inner.endpoint.look_at_roster());
+        if let Some(Err(error)) = looked.await {
+            tracing::warn!(%error, "the home's roster was not taken");
+        }
+        let version = self.endpoint.roster_version();
+        if version > told {
+            tracing::info!(version, "a newer roster is in force");
+            self.tell_of_roster();
+        }
+        version
     }
 
     async fn send_due(&self, now: Instant) {

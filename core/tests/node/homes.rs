@@ -21,11 +21,11 @@ use sealwire::{
 
 use crate::world::{LONG, task};
 
-struct Place(PathBuf);
+pub(crate) struct Place(PathBuf);
 
 impl Place {
     /// Homes of two nodes of one domain, `n0` and `n1`.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let place = Self(std::env::temp_dir().join(format!("sealwire-homes-{}-{count}", std::process::id())));
@@ -41,7 +41,11 @@ impl Place {
         place
     }
 
-    fn node(&self, name: &str, transport: &Memory) -> Node<Memory> {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn node(&self, name: &str, transport: &Memory) -> Node<Memory> {
         let endpoint = Endpoint::builder().home(&Home::at(self.0.join(name)).unwrap()).unwrap();
         Node::builder(endpoint, transport.clone()).resend_after(Duration::from_millis(50)).build().unwrap()
     }

@@ -10,6 +10,8 @@ mod homes;
 mod meeting;
 #[cfg(feature = "home")]
 mod restarted;
+#[cfg(feature = "pairing")]
+mod revoked;
 #[cfg(feature = "tcp")]
 mod tcp;
 mod world;

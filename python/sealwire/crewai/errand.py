@@ -22,6 +22,7 @@ from sealwire.crewai.handoff import Handoff
 from sealwire.crewai.run import Frame, Run, current_run, speaker
 from sealwire.crewai.words import JSON, canonical, encoded, fields
 from sealwire.exceptions import RemoteError, Revoked, SealwireError, Unreachable
+from sealwire.telemetry import span
 
 if TYPE_CHECKING:
     from sealwire._sealwire import Incoming, Message
@@ -106,19 +107,22 @@ class Errand(Handoff):
             self._require_member()
             node = seal.shared.node()
             node.serve(self.caller.partition("@")[0], _CallBack.answer, at_once=_CALL_BACKS)
-            reply = node.request(
-                self.caller,
-                self.reader,
-                canonical(body),
-                kind=kind,
-                timeout=timeout,
-                thread=self._run.thread,
-                labels=sorted(self.labels),
-                content_type=JSON,
-                came_from=self._came_from,
-                on_part=on_part,
-                given_up=given_up,
-            )
+            sent = canonical(body)
+            with span("request", **{"from": self.caller}, to=self.reader, kind=kind, size=len(sent)) as noted:
+                reply = node.request(
+                    self.caller,
+                    self.reader,
+                    sent,
+                    kind=kind,
+                    timeout=timeout,
+                    thread=self._run.thread,
+                    labels=sorted(self.labels),
+                    content_type=JSON,
+                    came_from=self._came_from,
+                    on_sent=lambda ref: noted.note(id=ref[1].hex()),
+                    on_part=on_part,
+                    given_up=given_up,
+                )
         except (RemoteError, Unreachable) as error:
             # The agent's own matter: what becomes of the crew is for CrewAI to say.
             self._explain(error, timeout)

@@ -19,6 +19,7 @@ from sealwire.crewai.task_labels import labels_of
 from sealwire.crewai.words import JSON, TEXT, canonical, decoded, result_words
 from sealwire.exceptions import NotAuthentic
 from sealwire.labels import current_labels
+from sealwire.telemetry import span
 
 if TYPE_CHECKING:
     from sealwire._sealwire import Message, Sealed
@@ -124,17 +125,20 @@ class Handoff:
         answers: tuple[bytes, bytes] | None = None,
         came_from: tuple[bytes, bytes] | None = None,
     ) -> Sealed:
-        return self._run.seal.endpoint.seal(
-            sender,
-            reader,
-            body,
-            kind=kind,
-            thread=self._run.thread,
-            labels=sorted(labels),
-            content_type=content_type,
-            answers=answers,
-            came_from=came_from,
-        )
+        with span("seal", **{"from": sender}, to=reader, kind=kind, size=len(body)) as noted:
+            sealed = self._run.seal.endpoint.seal(
+                sender,
+                reader,
+                body,
+                kind=kind,
+                thread=self._run.thread,
+                labels=sorted(labels),
+                content_type=content_type,
+                answers=answers,
+                came_from=came_from,
+            )
+            noted.note(id=sealed.header.id.hex())
+        return sealed
 
     def _exchange(self, sent: Sequence[Sealed]) -> list[Message]:
         """Carry envelopes across the transport, and list what passed."""

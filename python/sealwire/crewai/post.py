@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 
 from sealwire.carrier import Carrier
 from sealwire.exceptions import Misdirected, SealwireError, TransportError
+from sealwire.telemetry import span
 
 if TYPE_CHECKING:
     from sealwire._sealwire import Endpoint, Message, Sealed
@@ -106,7 +107,8 @@ class Post:
         try:
             brought = [self._fetch(reader) for _ in range(count)]
             envelopes = [envelope for envelope, _ in brought]
-            opened = endpoint.open_all(envelopes)
+            with span("open", agent=reader, count=len(envelopes), size=sum(map(len, envelopes))):
+                opened = endpoint.open_all(envelopes)
             for receipt in (receipt for _, receipt in brought if receipt is not None):
                 self._carrier.acknowledge(receipt)
             with self._change:

@@ -35,7 +35,8 @@ def remote(
     """An agent that ``sealwire serve`` runs on another host.
 
     Args:
-        name: its address, ``researcher@pi2``, or its name alone if only one other node of the domain may host it.
+        name: its address, ``researcher@pi2``, or its name alone if only one other node of the domain may host it. A node that is listed for
+            this very name comes before those that may host any.
         role: what this crew knows it as; asked of the agent if role, goal or backstory is left out.
         goal: likewise.
         backstory: likewise.
@@ -63,6 +64,8 @@ def _found(name: str, own: str, members: list[tuple[str, list[str], list[str]]])
     name, _, wanted = name.partition("@")
     require_name(name)
     others = [node for node, hosts, _ in members if node != own and wanted in ("", node) and _may_host(hosts, name)]
+    # Who is listed for this very name comes before those who may host any.
+    others = [node for node, hosts, _ in members if node in others and name in hosts] or others
     if len(others) == 1:
         return f"{name}@{others[0]}"
     if not others:

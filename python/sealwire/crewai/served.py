@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from sealwire.crewai.release import BaseLLM, BaseTool, LLMStreamChunkEvent, Task, crewai_event_bus
 from sealwire.crewai.words import JSON, canonical, encoded, fields
 from sealwire.exceptions import RemoteError
+from sealwire.telemetry import span
 
 if TYPE_CHECKING:
     from sealwire._sealwire import Incoming, Node
@@ -77,8 +78,16 @@ class Served:
         again = " again, after a restart" if request.redelivered else ""
         _log.info("%s: %s for %s, message %s%s", header.reader, header.kind, header.sender, header.id.hex(), again)
         token = _at_work.set(request)
+        told: dict[str, str | int] = {
+            "from": header.sender,
+            "to": header.reader,
+            "kind": header.kind,
+            "id": header.id.hex(),
+            "size": len(request.message.body),
+        }
         try:
-            return "result", _sendable(does(request)), JSON, sorted(header.labels)
+            with span("handle", **told, redelivered=request.redelivered):
+                return "result", _sendable(does(request)), JSON, sorted(header.labels)
         except Exception as error:
             _log.warning("%s: message %s failed: %s", header.reader, header.id.hex(), type(error).__name__)
             raise
