@@ -317,7 +317,13 @@ def python_for_all() -> tuple[str, str]:
 def can_run_as(name: str, python: str, path: str) -> bool:
     """Whether that user can start it."""
     user = pwd.getpwnam(name).pw_uid
-    env = {**os.environ, "PYTHONPATH": path, "HOME": "/tmp", "CREWAI_STORAGE_DIR": f"/tmp/sealwire-up-{name}"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": path,
+        "HOME": f"/tmp/sealwire-up-{name}",
+        "TMPDIR": "/tmp",
+        "CREWAI_STORAGE_DIR": f"/tmp/sealwire-up-{name}",
+    }
     try:
         line = [python, "-c", "import crewai, sealwire"]
         done = subprocess.run(line, user=user, group=user, extra_groups=(), env=env, cwd="/", capture_output=True, check=False)
@@ -341,9 +347,20 @@ def test_an_agent_with_a_user_of_its_own_reads_nothing_of_another(
 ) -> None:
     python, path = python_for_all
     monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setenv("TMPDIR", "/tmp")
     homes = enterable / ".sealwire.agents"
-    mine = {"CREWAI_STORAGE_DIR": "/tmp/sealwire-up-games", "TOKEN": "of the researcher", "OTHER": str(homes / "writer")}
-    theirs = {"CREWAI_STORAGE_DIR": "/tmp/sealwire-up-news", "TOKEN": "of the writer", "OTHER": str(homes / "researcher")}
+    mine = {
+        "HOME": "/tmp/sealwire-up-games",
+        "CREWAI_STORAGE_DIR": "/tmp/sealwire-up-games",
+        "TOKEN": "of the researcher",
+        "OTHER": str(homes / "writer"),
+    }
+    theirs = {
+        "HOME": "/tmp/sealwire-up-news",
+        "CREWAI_STORAGE_DIR": "/tmp/sealwire-up-news",
+        "TOKEN": "of the writer",
+        "OTHER": str(homes / "researcher"),
+    }
     one, other = (f'user = "{account}"\npython = "{python}"' for account in ACCOUNTS)
     (enterable / "sealwire.toml").write_text(table("researcher", one, **mine) + table("writer", other, **theirs))
     up = Up(enterable)
