@@ -1,7 +1,7 @@
 //! What a node tells `tracing`: spans with names, kinds, ids and sizes; never a body, a label or a key.
 
 #![cfg(feature = "node")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
