@@ -77,6 +77,7 @@ use flights::{End, Flight, Flights};
 use hall::{Hall, Waiting};
 use peers::Peers;
 use replies::Replies;
+use ticket::Ended;
 
 /// Messages under way at a time. Who sends more waits.
 const MAX_FLIGHTS: usize = 4096;
@@ -181,9 +182,9 @@ struct Inner<T> {
     attached: Mutex<HashSet<Address>>,
     /// What a process that has ended was working on, until its agent is hosted here.
     left: Mutex<HashMap<Thumbprint, Vec<RowKey>>>,
-    /// Requests that nobody waits for any more, to be taken back.
-    abandoned: mpsc::UnboundedSender<MessageId>,
-    abandoning: Mutex<Option<mpsc::UnboundedReceiver<MessageId>>>,
+    /// How waits for replies have ended.
+    ended: mpsc::UnboundedSender<Ended>,
+    ending: Mutex<Option<mpsc::UnboundedReceiver<Ended>>>,
     /// Something may be due earlier than was known.
     alarm: Notify,
     room: [Arc<Semaphore>; 2],
@@ -258,7 +259,7 @@ impl<T: Transport + 'static> Node<T> {
     ) -> Result<Message, NodeError> {
         let until = Instant::now() + deadline;
         let asked = timeout_at(until, self.ask(from, to, draft, deadline)).await.map_err(|_| NodeError::Deadline)??;
-        timeout_at(until, asked.reply()).await.map_err(|_| NodeError::Deadline)?
+        timeout_at(until, asked.unnamed().reply()).await.map_err(|_| NodeError::Deadline)?
     }
 
     /// Asks, and returns once the request was taken over: it is sent until it is answered or the deadline passes, through restarts too where
@@ -279,7 +280,7 @@ impl<T: Transport + 'static> Node<T> {
         let lifetime = deadline.as_secs().saturating_add(2);
         let draft = draft.lifetime(lifetime.min(crate::limits::MAX_LIFETIME));
         let message = self.hand_in(from, to, draft, Expects::Reply, End::Waiting(waiting), Some(parts), deadline).await?;
-        Ok(Ticket::new(message, reply, arriving, self.inner().abandoned.clone()))
+        Ok(Ticket::new(message, reply, arriving, self.inner().ended.clone()))
     }
 
     /// Sends one way. When it returns the message was taken over: it is sent until it is acknowledged or its lifetime ends.
@@ -291,7 +292,8 @@ impl<T: Transport + 'static> Node<T> {
         self.hand_in(from, to, draft, Expects::Acknowledgement, End::Untold, None, patience).await
     }
 
-    /// Requests of an earlier process of this home that are not answered, or whose reply nobody has taken: by whom, to whom and which.
+    /// Requests that nobody waits for, as their process ended or they were left, and which are not answered or whose reply nobody has taken:
+    /// by whom, to whom and which.
     pub fn outstanding(&self) -> Vec<(Address, Address, MessageRef)> {
         let outstanding = self.inner().flights().outstanding();
         let name = |outgoing: crate::journal::Outgoing| {
@@ -301,19 +303,39 @@ impl<T: Transport + 'static> Node<T> {
         outstanding.into_iter().map(name).collect()
     }
 
-    /// Waits for the reply to a request of an earlier process.
+    /// Waits for the reply to a request that was left, or that an earlier process of this home has asked. A reply that was taken already is
+    /// given again until it was [settled](Node::settle) or its time is over: in case it was not noted.
     ///
     /// # Errors
-    /// [`NodeError::NotOutstanding`] if there is no such request, or somebody waits for it already.
+    /// [`NodeError::NotOutstanding`] if there is no such request, or somebody waits for it already; [`NodeError::Revoked`] if its reply is here
+    /// and its author was revoked since; [`NodeError::Store`] if the home fails.
     pub async fn resume(&self, request: MessageRef) -> Result<Ticket, NodeError> {
         let (waiting, reply) = oneshot::channel();
-        let resumed = self.inner().flights().resume(request.id, waiting).ok_or(NodeError::NotOutstanding)?;
-        if let flights::Resumed::Told(signer, key) = resumed {
-            let changes = vec![Change::Sent { signer, id: request.id }, Change::Finished { key, reply: None }];
-            self.inner().desk.send(Job::Write(changes)).await.map_err(|_| NodeError::Closed)?;
+        let inner = Arc::clone(self.inner());
+        let resumed = inner.flights().resume(request.id, waiting);
+        match resumed {
+            flights::Resumed::Waits => {}
+            flights::Resumed::IsWaitedFor => return Err(NodeError::NotOutstanding),
+            flights::Resumed::NotUnderWay(waiting) => {
+                let reader = Arc::clone(&inner);
+                let found = inner.aside(move || reader.endpoint.answer(&request)).await.ok_or(NodeError::Closed)??;
+                let reply = found.ok_or(NodeError::NotOutstanding)?;
+                inner.endpoint.check_release(&reply).map_err(|_| NodeError::Revoked(reply.header().from.clone()))?;
+                let _received_below = waiting.send(Ok(reply));
+            }
         }
         let (_, arriving) = mpsc::channel(1);
-        Ok(Ticket::new(request, reply, arriving, self.inner().abandoned.clone()))
+        Ok(Ticket::new(request, reply, arriving, inner.ended.clone()))
+    }
+
+    /// Says that the reply to a request was noted where a restart does not lose it: it is not kept any more. Without this it is kept until its
+    /// time is over.
+    ///
+    /// # Errors
+    /// [`NodeError::Closed`] if the node was closed.
+    pub async fn settle(&self, request: MessageRef) -> Result<(), NodeError> {
+        self.inner().flights().take_answered(request.id);
+        self.inner().desk.send(Job::Write(vec![Change::Settled { request }])).await.map_err(|_| NodeError::Closed)
     }
 
     /// Messages that were taken over and are neither acknowledged nor answered nor expired.
@@ -325,6 +347,10 @@ impl<T: Transport + 'static> Node<T> {
     /// process goes on; without, what was under way is lost.
     pub async fn close(&self) {
         let inner = self.inner();
+        let (noted, done) = oneshot::channel();
+        if inner.ended.send(Ended::Flush(noted)).is_ok() {
+            let _closed = done.await;
+        }
         let ways = inner.confirmations().all();
         for way in ways {
             let _closed = inner.desk.send(Job::Acknowledge(way)).await;
@@ -374,7 +400,7 @@ impl<T: Transport + 'static> Inner<T> {
         let transport = Arc::new(transport);
         let (desk, jobs) = mpsc::channel(desk::MAX_JOBS);
         let (alive, gone) = mpsc::channel(1);
-        let (abandoned, abandoning) = mpsc::unbounded_channel();
+        let (ended, ending) = mpsc::unbounded_channel();
         let inner = Self {
             endpoint,
             couriers: Couriers::new(Arc::clone(&transport)),
@@ -390,8 +416,8 @@ impl<T: Transport + 'static> Inner<T> {
             halls: Mutex::default(),
             attached: Mutex::default(),
             left: Mutex::default(),
-            abandoned,
-            abandoning: Mutex::new(Some(abandoning)),
+            ended,
+            ending: Mutex::new(Some(ending)),
             alarm: Notify::new(),
             room: [Arc::new(Semaphore::new(MAX_FLIGHTS)), Arc::new(Semaphore::new(MAX_FLIGHT_ROOM))],
             closed: watch::channel(false).0,
@@ -453,10 +479,7 @@ impl<T: Transport + 'static> Inner<T> {
         if !self.attached.lock().unwrap_or_else(PoisonError::into_inner).insert(agent.clone()) {
             return Ok(());
         }
-        let changes = self.release_left(agent)?;
-        if !changes.is_empty() {
-            self.endpoint.apply(&changes)?;
-        }
+        self.release_left(agent)?;
         self.receive_for(agent);
         self.greet(agent, &self.known);
         Ok(())

@@ -77,6 +77,14 @@ class Net:
         """Plug a host's cable in (``up``) or out (``down``)."""
         _run("ip", "-n", self.switch, "link", "set", f"port-{name}", state)
 
+    def lose(self, name: str, percent: int) -> None:
+        """Let a host lose so many of the packets that come to it, at random."""
+        rules = (
+            "add table inet loss; add chain inet loss in { type filter hook input priority 0; }; flush chain inet loss in; "
+            f"add rule inet loss in iifname eth0 numgen random mod 100 < {percent} drop"
+        )
+        _run("ip", "netns", "exec", self.hosts[name].namespace, "nft", rules)
+
     def remove(self) -> None:
         """Take everything down."""
         for namespace in reversed(self._made):

@@ -14,7 +14,7 @@ use crate::{
     certificate::Certificate,
     envelope::{Blinded, Envelope, Form, Signed},
     error::{OpenError, SealError, StoreFailed},
-    header::Header,
+    header::{Header, MessageRef},
     journal::{Arrival, Change, Left, RowKey, Seen, Work},
     kept::Kept,
     key::{LaneId, MessageId, Thumbprint},
@@ -40,6 +40,8 @@ pub(crate) struct SealedKept {
 pub(crate) enum Admission {
     /// It is kept until it was processed.
     Kept,
+    /// It is the reply to this request and kept in its place.
+    Answer(MessageId),
     /// It is opened and nothing of it is kept: it says something about other messages.
     Passing,
 }
@@ -72,7 +74,7 @@ impl From<OpenError> for Refused {
 
 /// What stands between the checks of an envelope and its insert.
 enum Step {
-    Insert(Box<Checked>, Option<Kept>),
+    Insert(Box<Checked>, Option<Kept>, Option<MessageId>),
     Again(Box<Header>, RowKey),
 }
 
@@ -155,7 +157,7 @@ impl Endpoint {
         let inserted = self.insert_steps(&steps, now);
         let mut inserted = inserted.into_iter();
         let finish = |step: Result<Step, Refused>| match step? {
-            Step::Insert(checked, _) => {
+            Step::Insert(checked, ..) => {
                 let (seen, began) = inserted.next().unwrap_or(Err(OpenError::UnknownKey))?;
                 self.finish_taking(*checked, seen, began, now)
             }
@@ -199,13 +201,15 @@ impl Endpoint {
         let refuse = |error| Refused { error, from: from.clone() };
         self.refuse_seen(known, &checked, now).map_err(refuse)?;
         self.look_up_near(&checked.row, &checked.message.header).map_err(refuse)?;
-        let kept = match admit(&checked.message.header, &checked.row.key()).map_err(refuse)? {
-            Admission::Kept => Some(Kept::of_plaintext(&checked.message.plaintext).map_err(|_| OpenError::NotAuthentic)?),
-            Admission::Passing => None,
+        let (is_kept, answers) = match admit(&checked.message.header, &checked.row.key()).map_err(refuse)? {
+            Admission::Kept => (true, None),
+            Admission::Answer(request) => (true, Some(request)),
+            Admission::Passing => (false, None),
         };
+        let kept = is_kept.then(|| Kept::of_plaintext(&checked.message.plaintext)).transpose().map_err(|_| OpenError::NotAuthentic)?;
         self.permit_release(&checked, now)?;
         checked.certificate.check_now(&self.current_roster(), now)?;
-        Ok(Step::Insert(Box::new(checked), kept))
+        Ok(Step::Insert(Box::new(checked), kept, answers))
     }
 
     /// Inserts what passed, in the life whose keys opened it. One answer for each [`Step::Insert`], in their order.
@@ -220,10 +224,10 @@ impl Endpoint {
         let mut arrivals = Vec::with_capacity(count);
         let mut of_this_life = Vec::with_capacity(count);
         for step in steps {
-            if let Ok(Step::Insert(checked, kept)) = step {
+            if let Ok(Step::Insert(checked, kept, answers)) = step {
                 of_this_life.push(checked.life == life);
                 if checked.life == life {
-                    arrivals.push(Arrival { row: &checked.row, form: checked.message.form, kept: kept.as_ref() });
+                    arrivals.push(Arrival { row: &checked.row, form: checked.message.form, kept: kept.as_ref(), answers: *answers });
                 }
             }
         }
@@ -266,6 +270,13 @@ impl Endpoint {
 
     pub(crate) fn outgoing(&self, signer: &Thumbprint, id: MessageId) -> Result<Option<Kept>, StoreFailed> {
         self.store().working()?.outgoing(signer, id)
+    }
+
+    /// The reply to a request, as long as it is kept.
+    pub(crate) fn answer(&self, request: &MessageRef) -> Result<Option<Message>, StoreFailed> {
+        let answer = self.store().working()?.answer(request)?;
+        let message = answer.map(|answer| answer.kept.into_message(answer.author, answer.form)).transpose();
+        message.map_err(|_| StoreFailed("a reply that was kept cannot be read".into()))
     }
 
     /// Takes over what processes of this home that have ended had taken over.

@@ -17,6 +17,10 @@ use crate::{
 /// Seconds between two rounds of upkeep: renewing certificates, erasing receive keys, forgetting lanes.
 const UPKEEP_EVERY: u64 = 60;
 
+/// Seconds between two certificates of one agent that anybody can cause: each costs its peers an opening.
+#[cfg(feature = "node")]
+const CERTIFY_AGAIN: u64 = 10;
+
 impl Endpoint {
     /// Makes the agent's certificate, with a receive key that is young enough or new.
     pub(super) fn certify(&self, address: &Address, key: Arc<SigningKey>, now: u64) -> Result<(), EndpointError> {
@@ -47,6 +51,17 @@ impl Endpoint {
         let agent = Agent { key, thumbprint, certificate, receive_key_made: newest.made };
         state.agents.insert(address.clone(), Arc::new(agent));
         Ok(())
+    }
+
+    /// Makes a newer certificate of a hosted agent. Somebody seals for a receive key that is not held here: where that is the key of a copy of
+    /// this home, whose certificate is newer, peers would not look at the present one.
+    #[cfg(feature = "node")]
+    pub(crate) fn certify_again(&self, address: &Address) -> Result<(), EndpointError> {
+        let (agent, now) = (self.state().agents.get(address).cloned(), self.clock.now());
+        match agent.filter(|agent| now.saturating_sub(agent.certificate.issued()) >= CERTIFY_AGAIN) {
+            Some(agent) => self.certify(address, Arc::clone(&agent.key), now),
+            None => Ok(()),
+        }
     }
 
     /// What must be so before anything is sealed or opened: this process is the one the keys belong to, and upkeep was done lately.

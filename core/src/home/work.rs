@@ -11,7 +11,8 @@ use crate::{
     entropy::System,
     envelope::Form,
     error::StoreFailed,
-    journal::{Arrival, Change, Expects, Left, Outgoing, RowKey, Seen, Work, Working},
+    header::MessageRef,
+    journal::{Arrival, Change, Expects, KeptAnswer, Left, Outgoing, RowKey, Seen, Work, Working},
     kept::Kept,
     key::{MessageId, Thumbprint},
     schedule::StoreKey,
@@ -23,6 +24,10 @@ const DONE: i64 = 2;
 
 const EXPECTS_ACKNOWLEDGEMENT: i64 = 0;
 const EXPECTS_REPLY: i64 = 1;
+/// What stands there is the reply, which came as an opening; one more if it came in a lane.
+const ANSWERED: i64 = 2;
+/// As [`ANSWERED`], and somebody was given it.
+const TAKEN: i64 = 4;
 
 impl HomeStore {
     fn worker(&mut self) -> Result<WorkerId, StoreFailed> {
@@ -68,7 +73,13 @@ impl HomeStore {
         let mut left = Left::default();
         for gone in ended {
             left.work.extend(pending_of(&transaction, gone)?);
-            left.outgoing.extend(outgoing_of(&transaction, gone)?);
+            for (outgoing, state) in outgoing_of(&transaction, gone)? {
+                match state {
+                    ..ANSWERED => left.outgoing.push(outgoing),
+                    ANSWERED..TAKEN => left.answered.push(outgoing),
+                    TAKEN.. => {}
+                }
+            }
             for table in ["work", "outbox"] {
                 transaction.execute(&format!("UPDATE {table} SET worker = ?1 WHERE worker = ?2"), params![worker, gone])?;
             }
@@ -104,12 +115,27 @@ impl Working for HomeStore {
     }
 
     fn outgoing(&mut self, signer: &Thumbprint, id: MessageId) -> Result<Option<Kept>, StoreFailed> {
-        let found = self.connection.prepare_cached("SELECT content FROM outbox WHERE id = ?1 AND signer = ?2");
+        let found = self.connection.prepare_cached("SELECT content FROM outbox WHERE id = ?1 AND signer = ?2 AND expects < ?3");
         let found = found.and_then(|mut found| {
             let read = |row: &rusqlite::Row<'_>| unlock(&self.key, &outbox_place(signer, id), row.get_ref(0)?.as_blob()?);
-            found.query_row(params![id.as_bytes(), signer.as_bytes()], read).optional()
+            found.query_row(params![id.as_bytes(), signer.as_bytes(), ANSWERED], read).optional()
         });
         found.map_err(|error| self.failed(&error))
+    }
+
+    fn answer(&mut self, request: &MessageRef) -> Result<Option<KeptAnswer>, StoreFailed> {
+        let read = |row: &rusqlite::Row<'_>| {
+            let (signer, author) = (Thumbprint::from_bytes(row.get(0)?), Thumbprint::from_bytes(row.get(1)?));
+            let form = if row.get::<_, i64>(2)? % 2 == 0 { Form::Opening } else { Form::Lane };
+            let kept = unlock(&self.key, &answer_place(&signer, request.id), row.get_ref(3)?.as_blob()?)?;
+            Ok(KeptAnswer { author, form, kept })
+        };
+        let find = || -> rusqlite::Result<Option<KeptAnswer>> {
+            let sql = "SELECT signer, reader, expects, content FROM outbox WHERE id = ?1 AND substr(signer, 1, 16) = ?2 AND expects >= ?3";
+            let asked = params![request.id.as_bytes(), request.signer.as_bytes(), ANSWERED];
+            self.connection.prepare_cached(sql)?.query_row(asked, read).optional()
+        };
+        find().map_err(|error| self.failed(&error))
     }
 
     fn adopt(&mut self) -> Result<Left, StoreFailed> {
@@ -143,13 +169,30 @@ fn take(connection: &Connection, key: &StoreKey, arrival: &Arrival<'_>, worker: 
     if seen != Seen::New {
         return Ok(seen);
     }
-    if let Some(kept) = arrival.kept {
+    if let (Some(reply), Some(request)) = (arrival.kept, arrival.answers) {
+        answer(connection, key, arrival, request, reply)?;
+    } else if let Some(kept) = arrival.kept {
         let state = if arrival.form == Form::Lane { PENDING_LANE } else { PENDING_OPENING };
         let content = lock(key, &work_place(&row.key(), state), kept, &row.digest)?;
         let values = params![row.reader.as_bytes(), row.signer.as_bytes(), row.id.as_bytes(), worker, state, signed(row.expires), content];
         connection.prepare_cached("INSERT INTO work VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(values)?;
     }
     Ok(Seen::New)
+}
+
+/// Puts a reply in the place of the request that it answers: from then on the request is not sent any more and the reply is not lost.
+fn answer(connection: &Connection, key: &StoreKey, arrival: &Arrival<'_>, request: MessageId, reply: &Kept) -> rusqlite::Result<()> {
+    let row = arrival.row;
+    let which = params![request.as_bytes(), row.reader.as_bytes(), row.signer.as_bytes(), EXPECTS_REPLY];
+    let waits = "SELECT 1 FROM outbox WHERE id = ?1 AND signer = ?2 AND reader = ?3 AND expects = ?4";
+    if !connection.prepare_cached(waits)?.exists(which)? {
+        return Ok(());
+    }
+    let state = ANSWERED + i64::from(arrival.form == Form::Lane);
+    let content = lock(key, &answer_place(&row.reader, request), reply, &row.digest)?;
+    let sql = "UPDATE outbox SET expects = ?3, expires = max(expires, ?4), content = ?5 WHERE id = ?1 AND signer = ?2";
+    let values = params![request.as_bytes(), row.reader.as_bytes(), state, signed(row.expires), content];
+    connection.prepare_cached(sql)?.execute(values).map(drop)
 }
 
 fn apply(connection: &Connection, key: &StoreKey, change: &Change, worker: &WorkerId) -> rusqlite::Result<()> {
@@ -159,6 +202,19 @@ fn apply(connection: &Connection, key: &StoreKey, change: &Change, worker: &Work
             .prepare_cached("DELETE FROM outbox WHERE id = ?1 AND signer = ?2")?
             .execute(params![id.as_bytes(), signer.as_bytes()])
             .map(drop),
+        Change::Acknowledged { signer, reader, id } => {
+            let sql = "DELETE FROM outbox WHERE id = ?1 AND signer = ?2 AND reader = ?3 AND expects = ?4";
+            let which = params![id.as_bytes(), signer.as_bytes(), reader.as_bytes(), EXPECTS_ACKNOWLEDGEMENT];
+            connection.prepare_cached(sql)?.execute(which).map(drop)
+        }
+        Change::Taken { signer, id } => {
+            let sql = "UPDATE outbox SET expects = expects + ?4 WHERE id = ?1 AND signer = ?2 AND expects BETWEEN ?3 AND ?3 + 1";
+            connection.prepare_cached(sql)?.execute(params![id.as_bytes(), signer.as_bytes(), ANSWERED, TAKEN - ANSWERED]).map(drop)
+        }
+        Change::Settled { request } => {
+            let sql = "DELETE FROM outbox WHERE id = ?1 AND substr(signer, 1, 16) = ?2 AND expects >= ?3";
+            connection.prepare_cached(sql)?.execute(params![request.id.as_bytes(), request.signer.as_bytes(), ANSWERED]).map(drop)
+        }
         Change::Finished { key: row, reply: Some((reply, digest)) } => {
             let content = lock(key, &work_place(row, DONE), reply, digest)?;
             let sql = "UPDATE work SET state = ?4, content = ?5 WHERE id = ?1 AND signer = ?2 AND reader = ?3";
@@ -215,12 +271,14 @@ fn pending_of(connection: &Connection, worker: &WorkerId) -> rusqlite::Result<Ve
     rows.query_map(params![worker, DONE], read)?.collect()
 }
 
-fn outgoing_of(connection: &Connection, worker: &WorkerId) -> rusqlite::Result<Vec<Outgoing>> {
+/// What a worker has taken over to send, each with its state.
+fn outgoing_of(connection: &Connection, worker: &WorkerId) -> rusqlite::Result<Vec<(Outgoing, i64)>> {
     let sql = "SELECT sender, recipient, signer, reader, id, expires, expects FROM outbox WHERE worker = ?1 ORDER BY rowid";
     let mut rows = connection.prepare(sql)?;
     let read = |row: &rusqlite::Row<'_>| {
-        let expects = if row.get::<_, i64>(6)? == EXPECTS_REPLY { Expects::Reply } else { Expects::Acknowledgement };
-        Ok(Outgoing {
+        let state = row.get(6)?;
+        let expects = if state == EXPECTS_ACKNOWLEDGEMENT { Expects::Acknowledgement } else { Expects::Reply };
+        let outgoing = Outgoing {
             from: address(row, 0)?,
             to: address(row, 1)?,
             signer: Thumbprint::from_bytes(row.get(2)?),
@@ -228,7 +286,8 @@ fn outgoing_of(connection: &Connection, worker: &WorkerId) -> rusqlite::Result<V
             id: MessageId::from_bytes(row.get(4)?),
             expires: unsigned(row.get(5)?),
             expects,
-        })
+        };
+        Ok((outgoing, state))
     };
     rows.query_map([worker], read)?.collect()
 }
@@ -256,6 +315,10 @@ fn work_place(key: &RowKey, state: i64) -> Vec<u8> {
 
 fn outbox_place(signer: &Thumbprint, id: MessageId) -> Vec<u8> {
     [b"outbox".as_slice(), signer.as_bytes(), id.as_bytes()].concat()
+}
+
+fn answer_place(signer: &Thumbprint, request: MessageId) -> Vec<u8> {
+    [b"answer".as_slice(), signer.as_bytes(), request.as_bytes()].concat()
 }
 
 fn lock(key: &StoreKey, place: &[u8], kept: &Kept, digest: &[u8; 32]) -> rusqlite::Result<Vec<u8>> {

@@ -8,6 +8,7 @@ use crate::{
     address::Address,
     envelope::Form,
     error::StoreFailed,
+    header::MessageRef,
     kept::Kept,
     key::{MessageId, Thumbprint},
     limits::ROSTER_LIFETIME,
@@ -38,6 +39,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) row: &'a Row,
     pub(crate) form: Form,
     pub(crate) kept: Option<&'a Kept>,
+    /// The request that it answers: it is kept in the place of that, if that waits for an answer of this author.
+    pub(crate) answers: Option<MessageId>,
 }
 
 /// What is kept of a message that was taken in.
@@ -63,6 +66,15 @@ pub(crate) struct Outgoing {
     pub(crate) expects: Expects,
 }
 
+/// The reply to a request, in the request's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeptAnswer {
+    /// The key it was signed with.
+    pub(crate) author: Thumbprint,
+    pub(crate) form: Form,
+    pub(crate) kept: Kept,
+}
+
 /// What ends the sending of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expects {
@@ -78,8 +90,14 @@ pub(crate) enum Expects {
 pub(crate) enum Change {
     /// Taken over: to be sent until it is acknowledged.
     Send { outgoing: Outgoing, kept: Kept, digest: [u8; 32] },
-    /// Acknowledged, answered or given up: not sent any more.
+    /// Acknowledged, answered or given up: nothing of it is kept.
     Sent { signer: Thumbprint, id: MessageId },
+    /// A one-way message was acknowledged by its reader; another process of the home may be sending it.
+    Acknowledged { signer: Thumbprint, reader: Thumbprint, id: MessageId },
+    /// Its reply was given to who asked. It is kept until its time is over, in case they end before they have noted it.
+    Taken { signer: Thumbprint, id: MessageId },
+    /// Who asked has noted the reply: it is not kept any more.
+    Settled { request: MessageRef },
     /// Processed; a reply is kept until it is confirmed or the message ends.
     Finished { key: RowKey, reply: Option<(Kept, [u8; 32])> },
     /// Its reply has arrived.
@@ -93,6 +111,8 @@ pub(crate) enum Change {
 pub(crate) struct Left {
     pub(crate) work: Vec<RowKey>,
     pub(crate) outgoing: Vec<Outgoing>,
+    /// Requests whose reply is here and was given to nobody.
+    pub(crate) answered: Vec<Outgoing>,
 }
 
 /// When a life of the journal began that took its first message at `now` and follows one that knew the time `earlier`. The clock of a machine that
@@ -120,6 +140,9 @@ pub(crate) trait Working {
     /// What is to be sent, if it still is.
     fn outgoing(&mut self, signer: &Thumbprint, id: MessageId) -> Result<Option<Kept>, StoreFailed>;
 
+    /// The reply to a request, as long as it is kept.
+    fn answer(&mut self, request: &MessageRef) -> Result<Option<KeptAnswer>, StoreFailed>;
+
     /// Takes over what processes of this home that have ended had taken over.
     fn adopt(&mut self) -> Result<Left, StoreFailed>;
 
@@ -134,9 +157,18 @@ pub(crate) trait Working {
 #[derive(Default)]
 pub(crate) struct MemoryWork {
     work: HashMap<RowKey, (Work, u64)>,
-    outgoing: HashMap<(Thumbprint, MessageId), (Kept, u64)>,
+    outgoing: HashMap<(Thumbprint, MessageId), Sent>,
     bytes: usize,
     purged: u64,
+}
+
+/// A message that is sent or, once it was answered, its reply.
+struct Sent {
+    reader: Thumbprint,
+    expects: Expects,
+    expires: u64,
+    kept: Kept,
+    answered: Option<Form>,
 }
 
 impl MemoryWork {
@@ -153,14 +185,29 @@ impl MemoryWork {
     }
 
     fn sent(&mut self, signer: Thumbprint, id: MessageId) {
-        if let Some((kept, _)) = self.outgoing.remove(&(signer, id)) {
-            self.bytes -= kept.as_bytes().len();
+        if let Some(sent) = self.outgoing.remove(&(signer, id)) {
+            self.bytes -= sent.kept.as_bytes().len();
         }
+    }
+
+    fn answered(&mut self, request: MessageId, row: &Row, form: Form, reply: &Kept) {
+        let Some(sent) = self.outgoing.get_mut(&(row.reader, request)) else { return };
+        if sent.reader != row.signer || sent.expects != Expects::Reply || sent.answered.is_some() {
+            return;
+        }
+        self.bytes = self.bytes - sent.kept.as_bytes().len() + reply.as_bytes().len();
+        (sent.kept, sent.answered, sent.expires) = (reply.clone(), Some(form), sent.expires.max(row.expires));
+    }
+
+    fn answer(&self, request: &MessageRef) -> Option<(&Thumbprint, &Sent)> {
+        let mut all = self.outgoing.iter().filter(|(_, sent)| sent.answered.is_some());
+        let found = all.find(|((signer, id), _)| *id == request.id && signer.short() == request.signer);
+        found.map(|((signer, _), sent)| (signer, sent))
     }
 
     /// What is left when a life of the journal ends: what is to be sent, and nothing that was received.
     pub(super) fn of_next_life(self) -> Self {
-        let bytes = self.outgoing.values().map(|(kept, _)| kept.as_bytes().len()).sum();
+        let bytes = self.outgoing.values().map(|sent| sent.kept.as_bytes().len()).sum();
         Self { work: HashMap::new(), bytes, ..self }
     }
 
@@ -175,9 +222,9 @@ impl MemoryWork {
             self.bytes -= if stays { 0 } else { work.len() };
             stays
         });
-        self.outgoing.retain(|_, (kept, expires)| {
-            let stays = *expires > ended;
-            self.bytes -= if stays { 0 } else { kept.as_bytes().len() };
+        self.outgoing.retain(|_, sent| {
+            let stays = sent.expires > ended;
+            self.bytes -= if stays { 0 } else { sent.kept.as_bytes().len() };
             stays
         });
     }
@@ -202,8 +249,12 @@ impl Working for MemoryStore {
                 return Ok(Seen::Full);
             }
             let seen = self.insert(&[arrival.row], now)?.into_iter().next().unwrap_or(Seen::Before);
-            if let (Seen::New, Some(kept)) = (seen, arrival.kept) {
-                self.work.keep(arrival.row.key(), Work::Pending(arrival.form, kept.clone()), arrival.row.expires);
+            match (seen, arrival.kept, arrival.answers) {
+                (Seen::New, Some(reply), Some(request)) => self.work.answered(request, arrival.row, arrival.form, reply),
+                (Seen::New, Some(kept), None) => {
+                    self.work.keep(arrival.row.key(), Work::Pending(arrival.form, kept.clone()), arrival.row.expires);
+                }
+                _ => {}
             }
             Ok(seen)
         };
@@ -223,9 +274,11 @@ impl Working for MemoryStore {
                         return Err(StoreFailed("as many bytes are kept in memory as may be; use a home, or wait".into()));
                     }
                     self.work.bytes += size;
-                    self.work.outgoing.insert((outgoing.signer, outgoing.id), (kept.clone(), outgoing.expires));
+                    let Outgoing { signer, reader, id, expires, expects, .. } = *outgoing;
+                    self.work.outgoing.insert((signer, id), Sent { reader, expects, expires, kept: kept.clone(), answered: None });
                 }
-                Change::Sent { signer, id } => self.work.sent(*signer, *id),
+                // No later process will ask for a reply again.
+                Change::Sent { signer, id } | Change::Taken { signer, id } => self.work.sent(*signer, *id),
                 Change::Finished { key, reply } => {
                     let expires = self.work.forget(key);
                     if let (Some(expires), Some((reply, _))) = (expires, reply) {
@@ -233,7 +286,12 @@ impl Working for MemoryStore {
                     }
                 }
                 Change::Confirmed { key } => drop(self.work.forget(key)),
-                Change::Met { .. } => {}
+                Change::Settled { request } => {
+                    let signer = self.work.answer(request).map(|(signer, _)| *signer);
+                    signer.into_iter().for_each(|signer| self.work.sent(signer, request.id));
+                }
+                // Memory has no other process.
+                Change::Acknowledged { .. } | Change::Met { .. } => {}
             }
         }
         Ok(())
@@ -244,7 +302,12 @@ impl Working for MemoryStore {
     }
 
     fn outgoing(&mut self, signer: &Thumbprint, id: MessageId) -> Result<Option<Kept>, StoreFailed> {
-        Ok(self.work.outgoing.get(&(*signer, id)).map(|(kept, _)| kept.clone()))
+        Ok(self.work.outgoing.get(&(*signer, id)).filter(|sent| sent.answered.is_none()).map(|sent| sent.kept.clone()))
+    }
+
+    fn answer(&mut self, request: &MessageRef) -> Result<Option<KeptAnswer>, StoreFailed> {
+        let answer = |(_, sent): (_, &Sent)| Some(KeptAnswer { author: sent.reader, form: sent.answered?, kept: sent.kept.clone() });
+        Ok(self.work.answer(request).and_then(answer))
     }
 
     /// Memory has no earlier process.

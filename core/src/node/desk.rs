@@ -99,6 +99,7 @@ struct Entry {
     mail: Option<(Address, Envelope)>,
     flight: Option<(Flight, MessageRef, Taken)>,
     reply: Option<(MessageId, RowKey)>,
+    confirm: Option<(Way, MessageId)>,
     flushed: Option<oneshot::Sender<()>>,
 }
 
@@ -160,6 +161,9 @@ impl<T: Transport + 'static> Inner<T> {
     fn conclude(&self, entry: Entry) {
         if let Some((id, key)) = entry.reply {
             self.replies().add(id, key);
+        }
+        if let Some((way, id)) = entry.confirm {
+            self.confirm(way, id, super::confirmations::SOON);
         }
         if let Some((flight, message, taken)) = entry.flight {
             self.take_off(flight);
@@ -244,8 +248,8 @@ impl<T: Transport + 'static> Inner<T> {
             Outcome::Failed(reason) => self.seal_reply(&finish, Draft::new(FAILED, reason.clone().into_bytes())).ok(),
         };
         let Some(SealedKept { envelope, header, kept, digest, .. }) = reply else {
-            sheet.enter(vec![Change::Finished { key, reply: None }], Entry::default());
-            self.confirm((from, to), key.id, super::confirmations::SOON);
+            let entry = Entry { confirm: Some(((from, to), key.id)), ..Entry::default() };
+            sheet.enter(vec![Change::Finished { key, reply: None }], entry);
             return;
         };
         let entry = Entry { mail: Some((to, envelope)), reply: Some((header.id, key)), ..Entry::default() };
@@ -262,7 +266,16 @@ impl<T: Transport + 'static> Inner<T> {
     fn do_again(&self, outgoing: &Outgoing, sheet: &mut Sheet) {
         let kept = match self.endpoint.outgoing(&outgoing.signer, outgoing.id) {
             Ok(Some(kept)) => kept,
-            Ok(None) => return,
+            Ok(None) => {
+                // Another process of this home has heard of it.
+                let request = MessageRef { signer: outgoing.signer.short(), id: outgoing.id };
+                if outgoing.expects == Expects::Acknowledgement {
+                    self.flights().remove(outgoing.id);
+                } else {
+                    self.was_answered(request);
+                }
+                return;
+            }
             Err(error) => {
                 tracing::warn!(%error, "not sealed anew");
                 return;
@@ -270,9 +283,10 @@ impl<T: Transport + 'static> Inner<T> {
         };
         match self.endpoint.seal_anew(&kept) {
             Ok(envelope) => sheet.mail(&outgoing.to, envelope),
-            // What may pass with time, a new certificate or a repaired disk is tried again.
+            // What may pass with time, an agent that is hosted again, a new certificate or a repaired disk is tried again.
             Err(
-                error @ (SealError::UnknownReader(_)
+                error @ (SealError::NotHosted(_)
+                | SealError::UnknownReader(_)
                 | SealError::ReaderExpired(_)
                 | SealError::Store(_)
                 | SealError::Entropy(_)

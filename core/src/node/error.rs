@@ -30,6 +30,8 @@ pub enum NodeError {
     Overloaded,
     /// No such request is outstanding here.
     NotOutstanding,
+    /// The reply is of an agent that was revoked since.
+    Revoked(Address),
     /// There is no tokio runtime here.
     NoRuntime,
     /// The home failed.
@@ -52,6 +54,7 @@ impl fmt::Display for NodeError {
             Self::Reserved(kind) => write!(f, "the kind `{kind}` is the protocol's own; choose another"),
             Self::Overloaded => f.write_str("as many messages are under way as may be; wait, or send less at once"),
             Self::NotOutstanding => f.write_str("no such request is outstanding here"),
+            Self::Revoked(address) => write!(f, "the reply is of `{address}`, which was revoked since"),
             Self::NoRuntime => f.write_str("a node runs in a tokio runtime; build it inside one"),
             Self::Store(error) => write!(f, "{error}"),
             Self::Closed => f.write_str("the node is closed"),

@@ -11,27 +11,21 @@ use super::NodeError;
 use crate::{
     address::Address,
     journal::{Expects, Outgoing, RowKey},
-    key::{MessageId, Thumbprint},
+    key::MessageId,
     message::Message,
 };
 
 /// Longest time between two sendings of one message: a link that was down for long is found up again within it.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// A reply, and its row in the journal.
-pub(super) struct Answer {
-    pub(super) message: Message,
-    pub(super) key: RowKey,
-}
-
 /// Who is told how a message ended.
 pub(super) enum End {
     /// Nobody: a one-way message.
     Untold,
     /// Somebody waits for the reply.
-    Waiting(oneshot::Sender<Result<Answer, NodeError>>),
-    /// Somebody will ask, after a restart. Holds the reply once it is here.
-    Later(Option<Box<Answer>>),
+    Waiting(oneshot::Sender<Result<Message, NodeError>>),
+    /// Somebody will ask: their process ended, or they left.
+    Later,
 }
 
 /// A message under way.
@@ -56,6 +50,14 @@ impl Flight {
         self
     }
 
+    fn is_waited_for_by_nobody(&self) -> bool {
+        match &self.end {
+            End::Untold => false,
+            End::Waiting(waiting) => waiting.is_closed(),
+            End::Later => true,
+        }
+    }
+
     /// Whether the author of a message with this row may acknowledge or answer it: its reader, and nobody else.
     fn is_for(&self, key: &RowKey) -> bool {
         self.outgoing.reader == key.signer && self.outgoing.signer == key.reader
@@ -75,6 +77,15 @@ pub(super) enum Due {
 pub(super) struct Flights {
     of: HashMap<MessageId, Flight>,
     due: BTreeSet<(Instant, MessageId)>,
+    /// Requests whose reply is kept and was not taken yet.
+    answered: HashMap<MessageId, Answered>,
+}
+
+/// A request whose reply is kept.
+struct Answered {
+    outgoing: Outgoing,
+    /// Somebody has it in hand, and will say that they took it.
+    is_in_hand: bool,
 }
 
 impl Flights {
@@ -113,9 +124,7 @@ impl Flights {
             let left = Duration::from_secs(flight.outgoing.expires.saturating_sub(now).max(1));
             flight.due = at + pause.min(left) + pause / 4 * u32::from(jitter()) / 255;
             self.due.insert((flight.due, id));
-            if !matches!(flight.end, End::Later(Some(_))) {
-                found.push(Due::Send(flight.outgoing.clone()));
-            }
+            found.push(Due::Send(flight.outgoing.clone()));
         }
         found
     }
@@ -150,50 +159,70 @@ impl Flights {
         self.of.get(&id)?.parts.clone()
     }
 
-    /// Hands a reply over to whom it may concern. What comes back is no longer under way.
-    pub(super) fn answer(&mut self, id: MessageId, answer: Answer) -> Answered {
-        if !self.awaits(id, &answer.key) {
-            return Answered::Nobody(answer.key);
-        }
-        let Some(flight) = self.of.get_mut(&id) else { return Answered::Nobody(answer.key) };
-        if let End::Later(held) = &mut flight.end {
-            held.get_or_insert(Box::new(answer));
-            return Answered::Held;
-        }
-        let key = answer.key;
-        let signer = flight.outgoing.signer;
-        let Some(Flight { end: End::Waiting(waiting), .. }) = self.remove(id) else { return Answered::Nobody(key) };
-        // Who waited may have given up in this very moment; the reply is for nobody then.
-        let _given_up = waiting.send(Ok(answer));
-        Answered::Told(signer, key)
+    /// The reply to `id`, which is kept by now, is given to who waits for it, or is there for who will ask.
+    pub(super) fn answer(&mut self, id: MessageId, reply: Message) {
+        let Some(Flight { mut outgoing, end, .. }) = self.remove(id) else { return };
+        outgoing.expires = outgoing.expires.max(reply.header().expires);
+        // Who waited may have left in this very moment.
+        let is_in_hand = if let End::Waiting(waiting) = end { waiting.send(Ok(reply)).is_ok() } else { false };
+        self.answered.insert(id, Answered { outgoing, is_in_hand });
     }
 
-    /// Requests that nobody waits for, as their process ended: to be asked for by [`Flights::resume`].
+    /// Whether the reply to `id` is here, and nobody has said that they took it.
+    pub(super) fn is_answered(&self, id: MessageId) -> bool {
+        self.answered.contains_key(&id)
+    }
+
+    /// The reply to a request of an earlier process is here.
+    pub(super) fn add_answered(&mut self, outgoing: Outgoing) {
+        self.answered.insert(outgoing.id, Answered { outgoing, is_in_hand: false });
+    }
+
+    /// Nobody needs to be given the reply to `id` any more.
+    pub(super) fn take_answered(&mut self, id: MessageId) -> Option<Outgoing> {
+        self.answered.remove(&id).map(|answered| answered.outgoing)
+    }
+
+    /// Forgets replies whose time is over.
+    pub(super) fn purge(&mut self, now: u64) {
+        self.answered.retain(|_, answered| answered.outgoing.expires > now);
+    }
+
+    /// Who waited for `id` has left, and may ask again.
+    pub(super) fn leave(&mut self, id: MessageId) {
+        if let Some(flight) = self.of.get_mut(&id).filter(|flight| flight.is_waited_for_by_nobody()) {
+            flight.end = End::Later;
+        } else if let Some(answered) = self.answered.get_mut(&id) {
+            answered.is_in_hand = false;
+        }
+    }
+
+    /// Requests that nobody waits for, and those whose reply nobody was given: to be asked for by [`Flights::resume`].
     pub(super) fn outstanding(&self) -> Vec<Outgoing> {
-        self.of.values().filter(|flight| matches!(flight.end, End::Later(_))).map(|flight| flight.outgoing.clone()).collect()
+        let under_way = self.of.values().filter(|flight| matches!(flight.end, End::Later)).map(|flight| &flight.outgoing);
+        let answered = self.answered.values().filter(|answered| !answered.is_in_hand).map(|answered| &answered.outgoing);
+        under_way.chain(answered).cloned().collect()
     }
 
-    /// Waits for a request of an earlier process.
-    pub(super) fn resume(&mut self, id: MessageId, waiting: oneshot::Sender<Result<Answer, NodeError>>) -> Option<Resumed> {
-        let flight = self.of.get_mut(&id)?;
-        let End::Later(held) = &mut flight.end else { return None };
-        match held.take() {
-            None => {
+    /// Waits for a request that nobody waits for.
+    pub(super) fn resume(&mut self, id: MessageId, waiting: oneshot::Sender<Result<Message, NodeError>>) -> Resumed {
+        if let Some(answered) = self.answered.get_mut(&id) {
+            answered.is_in_hand = true;
+        }
+        match self.of.get_mut(&id) {
+            None => Resumed::NotUnderWay(waiting),
+            Some(flight) if flight.is_waited_for_by_nobody() => {
                 flight.end = End::Waiting(waiting);
-                Some(Resumed::Waits)
+                Resumed::Waits
             }
-            Some(answer) => {
-                let (key, signer) = (answer.key, flight.outgoing.signer);
-                let _given_up = waiting.send(Ok(*answer));
-                self.remove(id);
-                Some(Resumed::Told(signer, key))
-            }
+            Some(_) => Resumed::IsWaitedFor,
         }
     }
 
     /// Ends all: nothing is waited for any more.
     pub(super) fn close(&mut self) {
         self.due.clear();
+        self.answered.clear();
         for (_, flight) in self.of.drain() {
             if let End::Waiting(waiting) = flight.end {
                 let _given_up = waiting.send(Err(NodeError::Closed));
@@ -202,20 +231,12 @@ impl Flights {
     }
 }
 
-/// What became of a reply.
-pub(super) enum Answered {
-    /// Who waited has it; the request was signed with this key.
-    Told(Thumbprint, RowKey),
-    /// It is held for somebody who will ask.
-    Held,
-    /// Nobody waits for it.
-    Nobody(RowKey),
-}
-
 /// What became of asking for an earlier request.
 pub(super) enum Resumed {
     /// The reply is not here yet.
     Waits,
-    /// It was.
-    Told(Thumbprint, RowKey),
+    /// The reply may be kept.
+    NotUnderWay(oneshot::Sender<Result<Message, NodeError>>),
+    /// Somebody waits for it already.
+    IsWaitedFor,
 }

@@ -48,6 +48,11 @@ impl Hall {
         self.queue.len() >= MAX_WAITING
     }
 
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     pub(super) fn enter(&mut self, mut waiting: Waiting) {
         let size = waiting.message.as_ref().map_or(0, |message| message.body().len());
         if self.ready + size > MAX_READY {

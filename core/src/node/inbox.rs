@@ -13,7 +13,7 @@ use super::{
     Inner, NodeError,
     confirmations::{AT_LEISURE, SOON},
     desk::{ACK, CANCEL, Job},
-    flights::{Answer, Answered, End},
+    flights::End,
     hall::Waiting,
     parts::{self, Part},
 };
@@ -22,7 +22,7 @@ use crate::{
     endpoint::{Admission, Refused, Taken},
     envelope::Form,
     error::OpenError,
-    header::Header,
+    header::{Header, MessageRef},
     journal::{Change, Expects, RowKey, Work},
     message::Message,
     transport::{Delivery, Transport, TransportError},
@@ -154,8 +154,8 @@ impl<T: Transport + 'static> Inner<T> {
             return Ok(Admission::Passing);
         }
         if let Some(answered) = header.answers {
-            let awaited = self.flights().awaits(answered.id, key);
-            return Ok(if awaited { Admission::Kept } else { Admission::Passing });
+            // Whether somebody waits for it is known to the store: it may be another process of this home.
+            return Ok(if answered.signer == key.reader.short() { Admission::Answer(answered.id) } else { Admission::Passing });
         }
         if self.halls().get(&header.to).is_some_and(super::hall::Hall::is_full) {
             return Err(OpenError::Overloaded("as many messages wait for this agent as may"));
@@ -174,7 +174,7 @@ impl<T: Transport + 'static> Inner<T> {
             ACK => {}
             CANCEL => self.cancelled(header, &key, changes),
             parts::KIND => self.part(&message, &key),
-            _ if header.answers.is_some() => self.answered(message, key, changes),
+            _ if header.answers.is_some() => self.answered(message, &key),
             _ => {
                 let to = header.to.clone();
                 self.halls().entry(to).or_default().enter(Waiting { key, message: Some(message), redelivered });
@@ -189,6 +189,9 @@ impl<T: Transport + 'static> Inner<T> {
             if header.answers.is_some_and(|answered| answered.id == *id) {
                 continue;
             }
+            if self.flights().awaits(*id, key) && self.was_answered(MessageRef { signer: key.reader.short(), id: *id }) {
+                continue;
+            }
             let flight = self.flights().acknowledge(*id, key);
             if let Some(flight) = flight {
                 changes.push(Change::Sent { signer: flight.outgoing.signer, id: *id });
@@ -197,25 +200,38 @@ impl<T: Transport + 'static> Inner<T> {
                 }
             } else if let Some(request) = self.replies().confirm(*id, key) {
                 changes.push(Change::Confirmed { key: request });
+            } else {
+                changes.push(Change::Acknowledged { signer: key.reader, reader: key.signer, id: *id });
             }
         }
     }
 
-    /// A reply has arrived, for the first time or again after a restart.
-    pub(super) fn answered(&self, message: Message, key: RowKey, changes: &mut Vec<Change>) {
+    /// A reply has arrived, and was put in the place of its request if that waits for it. Its author may forget it once who asked has taken
+    /// it: until then this home may be restored from before.
+    fn answered(&self, message: Message, key: &RowKey) {
         let Some(answered) = message.header().answers else { return };
         let (way, id) = (super::request::back(&message), message.header().id);
-        let outcome = self.flights().answer(answered.id, Answer { message, key });
-        match outcome {
-            Answered::Told(signer, key) => {
-                changes.extend([Change::Sent { signer, id: answered.id }, Change::Finished { key, reply: None }]);
-                self.confirm(way, id, AT_LEISURE);
+        let mut flights = self.flights();
+        if flights.awaits(answered.id, key) {
+            flights.answer(answered.id, message);
+        } else if !flights.is_answered(answered.id) {
+            drop(flights);
+            self.confirm(way, id, AT_LEISURE);
+        }
+    }
+
+    /// Looks whether another process of this home has taken in the reply to a request that is under way here.
+    pub(super) fn was_answered(&self, request: MessageRef) -> bool {
+        match self.endpoint.answer(&request) {
+            Ok(Some(reply)) => {
+                self.flights().answer(request.id, reply);
+                true
             }
-            Answered::Nobody(key) => {
-                changes.push(Change::Finished { key, reply: None });
-                self.confirm(way, id, AT_LEISURE);
+            Ok(None) => false,
+            Err(error) => {
+                tracing::warn!(%error, "whether a request was answered cannot be read");
+                false
             }
-            Answered::Held => {}
         }
     }
 
@@ -244,6 +260,8 @@ impl<T: Transport + 'static> Inner<T> {
         }
         let way = (header.to.clone(), header.from.clone());
         match work {
+            // A reply that nobody has taken yet may still be needed from its author.
+            None if header.answers.is_some_and(|answered| self.flights().is_answered(answered.id)) => {}
             None => self.confirm(way, header.id, SOON),
             Some(Work::Done(reply)) => {
                 if self.replies().may_repeat(key, Instant::now()) {
@@ -272,10 +290,7 @@ impl<T: Transport + 'static> Inner<T> {
         for agent in agents {
             self.endpoint.host(agent.name())?;
             self.attach(&agent)?;
-            let changes = self.release_left(&agent)?;
-            if !changes.is_empty() {
-                self.endpoint.apply(&changes)?;
-            }
+            self.release_left(&agent)?;
             self.pump(&agent);
         }
         Ok(())
@@ -287,11 +302,16 @@ impl<T: Transport + 'static> Inner<T> {
         let mut agents = Vec::new();
         for outgoing in left.outgoing {
             if !agents.contains(&outgoing.from) {
+                // Hosted before anything of it is due, which is at once: what cannot be sealed is given up.
+                if let Err(error) = self.endpoint.host(outgoing.from.name()) {
+                    tracing::warn!(agent = %outgoing.from, %error, "what this agent had sent is not sent on");
+                }
                 agents.push(outgoing.from.clone());
             }
-            let end = if outgoing.expects == Expects::Reply { End::Later(None) } else { End::Untold };
+            let end = if outgoing.expects == Expects::Reply { End::Later } else { End::Untold };
             self.take_off(super::flights::Flight::new(outgoing, end, now));
         }
+        left.answered.into_iter().for_each(|answered| self.flights().add_answered(answered));
         let mut of_reader = self.left();
         for key in left.work {
             of_reader.entry(key.reader).or_default().push(key);
@@ -300,22 +320,14 @@ impl<T: Transport + 'static> Inner<T> {
     }
 
     /// Releases again what a process that has ended was working on for `agent`.
-    pub(super) fn release_left(&self, agent: &Address) -> Result<Vec<Change>, crate::error::StoreFailed> {
-        let Some(reader) = self.endpoint.hosts(agent) else { return Ok(Vec::new()) };
-        let Some(keys) = self.left().remove(&reader) else { return Ok(Vec::new()) };
-        let mut changes = Vec::new();
-        for key in keys {
+    pub(super) fn release_left(&self, agent: &Address) -> Result<(), crate::error::StoreFailed> {
+        let Some(reader) = self.endpoint.hosts(agent) else { return Ok(()) };
+        for key in self.left().remove(&reader).unwrap_or_default() {
             let Some(Work::Pending(form, kept)) = self.endpoint.work(&key)? else { continue };
             let message = self.endpoint.released_again(&key, form, kept)?;
-            if message.header().answers.is_some() && self.endpoint.check_release(&message).is_err() {
-                changes.push(Change::Finished { key, reply: None });
-            } else if message.header().answers.is_some() {
-                self.answered(message, key, &mut changes);
-            } else {
-                self.halls().entry(agent.clone()).or_default().enter(Waiting { key, message: Some(message), redelivered: true });
-            }
+            self.halls().entry(agent.clone()).or_default().enter(Waiting { key, message: Some(message), redelivered: true });
         }
-        Ok(changes)
+        Ok(())
     }
 }
 

@@ -281,6 +281,11 @@ impl<T: Transport + 'static> Inner<T> {
             }
             peers.recent.get(agent).cloned().unwrap_or_default()
         };
+        if *error == OpenError::UnknownKey
+            && let Err(error) = self.endpoint.certify_again(agent)
+        {
+            tracing::warn!(%agent, %error, "not certified anew");
+        }
         let certificate = self.endpoint.certificate(agent);
         for peer in told {
             // The lane may be gone because the key behind it is: the certificate says which to seal for.

@@ -198,3 +198,78 @@ async fn only_the_reader_of_a_message_may_acknowledge_or_answer_it() -> Outcome 
     assert_eq!(timeout(LONG, reply).await???.body(), b"true");
     Ok(())
 }
+
+/// Serves `worker` with a handler that says whose messages it was given.
+fn serve_who(node: &Node<Memory>) -> Result<mpsc::Receiver<Address>, NodeError> {
+    let (told, runs) = mpsc::channel(8);
+    node.serve("worker", move |request: Request| {
+        let told = told.clone();
+        async move {
+            told.send(request.message().header().from.clone()).await.map_err(|error| error.to_string())?;
+            Ok(Reply::none())
+        }
+    })?;
+    Ok(runs)
+}
+
+/// `boss` and `other` have sent a message each when `boss` is revoked, wherever their messages wait: only that of `other` is released.
+async fn only_other_is_released(world: &World, boss: &Address, other: &Address) -> Outcome {
+    let present = world.nodes[1].endpoint().roster();
+    let mut claims = present.claims().clone();
+    claims.revoked.push(world.nodes[0].endpoint().certificate(boss).ok_or("no certificate")?.thumbprint());
+    let next = world.root.sign_roster(Some(&present), claims, present.issued() + 1);
+    world.nodes[1].endpoint().follow(next.as_bytes())?;
+    let mut runs = serve_who(&world.nodes[1])?;
+    assert_eq!(timeout(LONG, runs.recv()).await?.as_ref(), Some(other), "that of `boss` came first");
+    assert!(timeout(Duration::from_millis(300), runs.recv()).await.is_err());
+    Ok(())
+}
+
+async fn send_both(world: &World, worker: &Address) -> Result<[Address; 2], Box<dyn std::error::Error>> {
+    let both = [world.nodes[0].host("boss")?, world.nodes[0].host("other")?];
+    for agent in &both {
+        world.nodes[0].send(agent, worker, Draft::new("task", "x")).await?;
+    }
+    Ok(both)
+}
+
+/// The messages were opened and wait for their handler.
+#[tokio::test]
+async fn who_is_revoked_while_a_message_waits_for_its_handler_is_not_heard() -> Outcome {
+    let world = World::new(LONG)?;
+    let worker = world.nodes[1].host("worker")?;
+    let [boss, other] = send_both(&world, &worker).await?;
+    let waiting = || world.nodes[1].inner().halls().get(&worker).map_or(0, Hall::waiting);
+    while waiting() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    only_other_is_released(&world, &boss, &other).await
+}
+
+/// The messages are with the transport.
+#[tokio::test]
+async fn who_is_revoked_while_a_message_is_under_way_is_not_heard() -> Outcome {
+    let world = World::new(LONG)?;
+    let worker = world.nodes[1].endpoint().host("worker")?;
+    let certificate = world.nodes[1].endpoint().certificate(&worker).ok_or("no certificate")?;
+    world.nodes[0].endpoint().introduce(certificate.as_bytes())?;
+    let [boss, other] = send_both(&world, &worker).await?;
+    only_other_is_released(&world, &boss, &other).await
+}
+
+/// A reply that was kept is not given to who asks for it once its author is revoked.
+#[tokio::test]
+async fn the_reply_of_who_was_revoked_since_is_not_given() -> Outcome {
+    let world = World::new(LONG)?;
+    let (boss, worker) = world.agents()?;
+    let request = world.nodes[0].ask(&boss, &worker, Draft::new("task", "x"), LONG).await?.leave();
+    while world.nodes[0].under_way() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let present = world.nodes[0].endpoint().roster();
+    let mut claims = present.claims().clone();
+    claims.revoked.push(world.nodes[1].endpoint().certificate(&worker).ok_or("no certificate")?.thumbprint());
+    world.nodes[0].endpoint().follow(world.root.sign_roster(Some(&present), claims, present.issued() + 1).as_bytes())?;
+    assert_eq!(world.nodes[0].resume(request).await.map(drop), Err(NodeError::Revoked(worker)));
+    Ok(())
+}

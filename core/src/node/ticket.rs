@@ -9,9 +9,10 @@ use tokio::{
 
 use super::{
     NodeError,
+    confirmations::Way,
     desk::FAILED,
-    flights::Answer,
     parts::{Order, Ordered, Part},
+    request,
 };
 use crate::{header::MessageRef, key::MessageId, message::Message};
 
@@ -36,24 +37,51 @@ pub enum Piece {
     Reply(Box<Message>),
 }
 
+/// What became of the wait for a reply.
+pub(super) enum Ended {
+    /// Nobody waits any more, and nobody will.
+    Abandoned(MessageId),
+    /// Somebody will ask again.
+    Left(MessageId),
+    /// It was taken by who asked.
+    Taken { request: MessageId, way: Way, reply: MessageId, keep: Keep },
+    /// All before it was looked at.
+    Flush(oneshot::Sender<()>),
+}
+
+/// Whether a reply that was taken is kept for who may ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    Yes,
+    No,
+}
+
 /// A request that was taken over. Dropping it without the reply takes the request back.
 pub struct Ticket {
     request: MessageRef,
-    reply: oneshot::Receiver<Result<Answer, NodeError>>,
+    reply: oneshot::Receiver<Result<Message, NodeError>>,
     parts: mpsc::Receiver<Part>,
     order: Order,
     ready: VecDeque<Piece>,
-    abandoned: Option<mpsc::UnboundedSender<MessageId>>,
+    /// Where the node is told how the wait ended, as long as it has not.
+    ended: Option<mpsc::UnboundedSender<Ended>>,
+    keep: Keep,
 }
 
 impl Ticket {
     pub(super) fn new(
         request: MessageRef,
-        reply: oneshot::Receiver<Result<Answer, NodeError>>,
+        reply: oneshot::Receiver<Result<Message, NodeError>>,
         parts: mpsc::Receiver<Part>,
-        abandoned: mpsc::UnboundedSender<MessageId>,
+        ended: mpsc::UnboundedSender<Ended>,
     ) -> Self {
-        Self { request, reply, parts, order: Order::default(), ready: VecDeque::new(), abandoned: Some(abandoned) }
+        Self { request, reply, parts, order: Order::default(), ready: VecDeque::new(), ended: Some(ended), keep: Keep::Yes }
+    }
+
+    /// The ticket of somebody who does not learn its name, and so cannot ask again.
+    pub(super) fn unnamed(mut self) -> Self {
+        self.keep = Keep::No;
+        self
     }
 
     /// Names the request, also after a restart: [`Node::resume`](super::Node::resume) takes it up.
@@ -61,7 +89,8 @@ impl Ticket {
         self.request
     }
 
-    /// Waits for the reply, whatever parts come before it.
+    /// Waits for the reply, whatever parts come before it. In a home it is kept until its time is over or [`Node::settle`](super::Node::settle)
+    /// says that it was noted: until then [`Node::resume`](super::Node::resume) gives it again.
     ///
     /// # Errors
     /// [`NodeError::Deadline`] when the request's time is over, [`NodeError::Failed`] with the handler's words.
@@ -79,7 +108,7 @@ impl Ticket {
             if let Some(piece) = self.ready.pop_front() {
                 return Ok(piece);
             }
-            if self.abandoned.is_none() {
+            if self.ended.is_none() {
                 return Err(NodeError::NotOutstanding);
             }
             tokio::select! {
@@ -105,26 +134,33 @@ impl Ticket {
         self.ready.extend(pieces);
     }
 
-    fn settle(&mut self, answer: Result<Result<Answer, NodeError>, oneshot::error::RecvError>) -> Result<Message, NodeError> {
-        self.abandoned = None;
-        let Answer { message, .. } = answer.map_err(|_| NodeError::Closed)??;
+    fn settle(&mut self, answer: Result<Result<Message, NodeError>, oneshot::error::RecvError>) -> Result<Message, NodeError> {
+        let ended = self.ended.take();
+        let message = answer.map_err(|_| NodeError::Closed)??;
+        if let Some(ended) = ended {
+            let (way, reply) = (request::back(&message), message.header().id);
+            let _closed = ended.send(Ended::Taken { request: self.request.id, way, reply, keep: self.keep });
+        }
         if message.header().kind != FAILED {
             return Ok(message);
         }
         Err(NodeError::Failed(String::from_utf8_lossy(message.body()).chars().take(MAX_REASON).collect()))
     }
 
-    /// Lets the request go on without waiting for it. With a home, a later process can take it up.
+    /// Lets the request go on without waiting for it. [`Node::resume`](super::Node::resume) takes it up; with a home, a later process can, too.
     pub fn leave(mut self) -> MessageRef {
-        self.abandoned = None;
+        self.reply.close();
+        if let Some(ended) = self.ended.take() {
+            let _closed = ended.send(Ended::Left(self.request.id));
+        }
         self.request
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(abandoned) = self.abandoned.take() {
-            let _closed = abandoned.send(self.request.id);
+        if let Some(ended) = self.ended.take() {
+            let _closed = ended.send(Ended::Abandoned(self.request.id));
         }
     }
 }

@@ -6,8 +6,10 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{
     Inner, NodeError,
+    confirmations::AT_LEISURE,
     desk::{CANCEL, Job},
     flights::{Due, End},
+    ticket::{Ended, Keep},
 };
 use crate::{
     header::MessageRef,
@@ -27,7 +29,8 @@ const ROUND: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) async fn run<T: Transport + 'static>(inner: Arc<Inner<T>>) {
-    let Some(mut abandoning) = inner.abandoning.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    let Some(mut ending) = inner.ending.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    let mut ended = Vec::with_capacity(AT_ONCE);
     let (mut round, mut look) = (Instant::now() + ROUND, Instant::now() + LOOK);
     let mut told = inner.endpoint.roster_version();
     loop {
@@ -35,7 +38,7 @@ pub(super) async fn run<T: Transport + 'static>(inner: Arc<Inner<T>>) {
         tokio::select! {
             () = sleep_until(due) => {}
             () = inner.alarm.notified() => {}
-            Some(id) = abandoning.recv() => inner.take_back(id).await,
+            _ = ending.recv_many(&mut ended, AT_ONCE) => inner.note_ended(&mut ended).await,
         }
         let now = Instant::now();
         if now >= round {
@@ -57,6 +60,7 @@ pub(super) async fn run<T: Transport + 'static>(inner: Arc<Inner<T>>) {
 impl<T: Transport + 'static> Inner<T> {
     async fn maintain(self: &Arc<Self>) {
         let inner = Arc::clone(self);
+        inner.flights().purge(inner.endpoint.now());
         let maintained = self.aside(move || {
             if let Err(error) = inner.endpoint.maintain() {
                 tracing::warn!(%error, "certificates or keys are due and could not be renewed");
@@ -107,10 +111,42 @@ impl<T: Transport + 'static> Inner<T> {
         }
     }
 
-    /// Nobody waits for that request any more.
-    async fn take_back(&self, id: MessageId) {
-        let Some(flight) = self.flights().remove(id) else { return };
-        self.give_up(flight.outgoing).await;
+    /// Takes note of how waits for replies have ended, all in one job.
+    async fn note_ended(&self, all: &mut Vec<Ended>) {
+        let (mut changes, mut flushed) = (Vec::with_capacity(all.len()), Vec::new());
+        for ended in all.drain(..) {
+            match ended {
+                Ended::Abandoned(id) => changes.extend(self.take_back(id).await),
+                Ended::Left(id) => self.flights().leave(id),
+                Ended::Taken { request, way, reply, keep } => {
+                    let taken = self.flights().take_answered(request);
+                    changes.extend(taken.map(|Outgoing { signer, id, .. }| match keep {
+                        Keep::Yes => Change::Taken { signer, id },
+                        Keep::No => Change::Sent { signer, id },
+                    }));
+                    self.confirm(way, reply, AT_LEISURE);
+                }
+                Ended::Flush(done) => flushed.push(done),
+            }
+        }
+        if !changes.is_empty() {
+            let _closed = self.desk.send(Job::Write(changes)).await;
+        }
+        for done in flushed {
+            let _gone = done.send(());
+        }
+    }
+
+    /// Nobody waits for that request any more, or wants its reply.
+    async fn take_back(&self, request: MessageId) -> Option<Change> {
+        let (flight, answered) = {
+            let mut flights = self.flights();
+            (flights.remove(request), flights.take_answered(request))
+        };
+        if let Some(flight) = flight {
+            self.give_up(flight.outgoing).await;
+        }
+        answered.map(|Outgoing { signer, id, .. }| Change::Sent { signer, id })
     }
 
     /// Sends a request no more, and tells the other side that nobody waits.

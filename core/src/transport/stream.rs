@@ -281,6 +281,9 @@ impl Shared {
         let mut state = self.lock();
         let known: Vec<_> = names.iter().filter_map(|name| state.links.get(name)).cloned().collect();
         if let Some(link) = known.iter().find(|link| link.location().is_some()) {
+            if !link.is_connected() {
+                link.back.notify_one();
+            }
             return Ok((Arc::clone(link), Use::Receiving));
         }
         if claim == Claim::Said && known.iter().any(|link| link.is_sure()) {

@@ -7,19 +7,29 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use sealwire::{
-    Endpoint, Home, MessageId,
+    Clock, Endpoint, Home, MessageId,
     node::{Node, Reply, Request},
     pairing::{Join, Offer, Terms, join},
     transport::Memory,
 };
 
 use crate::world::{LONG, task};
+
+/// A clock that is ahead of the machine's by so many seconds.
+#[derive(Clone, Default)]
+struct Ahead(Arc<AtomicU64>);
+
+impl Clock for Ahead {
+    fn now(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + self.0.load(Ordering::SeqCst)
+    }
+}
 
 pub(crate) struct Place(PathBuf);
 
@@ -46,7 +56,11 @@ impl Place {
     }
 
     pub(crate) fn node(&self, name: &str, transport: &Memory) -> Node<Memory> {
-        let endpoint = Endpoint::builder().home(&Home::at(self.0.join(name)).unwrap()).unwrap();
+        self.node_at(name, transport, &Ahead::default())
+    }
+
+    fn node_at(&self, name: &str, transport: &Memory, clock: &Ahead) -> Node<Memory> {
+        let endpoint = Endpoint::builder().clock(clock.clone()).home(&Home::at(self.0.join(name)).unwrap()).unwrap();
         Node::builder(endpoint, transport.clone()).resend_after(Duration::from_millis(50)).build().unwrap()
     }
 }
@@ -129,4 +143,28 @@ async fn a_restored_home_loses_nothing_and_repeats_nothing_unmarked() {
     }
     worker.close().await;
     asking.close().await;
+}
+
+/// A copy of the worker's home runs where none of its messages arrive. Its certificate is newer than the original's, which is told of by
+/// whoever seals for it: the original makes a newer one, and is served again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_does_not_cut_the_original_off() {
+    let (place, transport, clock) = (Place::new(), Memory::new(), Ahead::default());
+    let asking = place.node_at("n0", &transport, &clock);
+    let boss = asking.host("boss").unwrap();
+    let worker = place.node_at("n1", &transport, &clock);
+    let runs = Runs::default();
+    let address = serve(&worker, &runs);
+    asking.request(&boss, &address, task("before"), LONG).await.unwrap();
+    copy(&place.0.join("n1"), &place.0.join("n2"));
+    clock.0.store(60, Ordering::SeqCst);
+    let copied = place.node_at("n2", &Memory::new(), &clock);
+    assert_eq!(copied.host("worker").unwrap(), address);
+    asking.endpoint().introduce(copied.endpoint().certificate(&address).unwrap().as_bytes()).unwrap();
+    let reply = asking.request(&boss, &address, task("after"), LONG).await.unwrap();
+    assert_eq!(reply.body(), b"after");
+    assert_eq!(runs.lock().unwrap().len(), 2, "by the original");
+    for node in [copied, worker, asking] {
+        node.close().await;
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use sealwire::{
     Endpoint,
-    node::{Node, Reply, Request},
+    node::{Node, NodeError, Reply, Request},
     transport::Memory,
 };
 
@@ -156,4 +156,95 @@ async fn nothing_of_what_is_kept_can_be_read_in_the_home() {
     }
     assert!(read > 4096, "the store was read");
     node.close().await;
+}
+
+fn echo(request: Request) -> impl Future<Output = Result<Reply, sealwire::node::Refusal>> {
+    std::future::ready(Ok(Reply::new("result", request.into_message().into_body())))
+}
+
+/// Who asked had the reply in hand and ended before they noted it: it is given again, by this process and the next, until it is settled.
+#[tokio::test]
+async fn a_reply_that_was_taken_is_given_again_until_it_is_settled() {
+    let (place, transport) = (Place::new(), Memory::new());
+    let node = place.node(&transport);
+    let (boss, worker) = (node.host("boss").unwrap(), node.serve("worker", echo).unwrap());
+    let ticket = node.ask(&boss, &worker, task("x"), LONG).await.unwrap();
+    let request = ticket.request();
+    assert_eq!(tokio::time::timeout(LONG, ticket.reply()).await.unwrap().unwrap().body(), b"x");
+    assert_eq!((node.outstanding(), node.under_way()), (vec![], 0));
+    let again = node.resume(request).await.unwrap().reply().await.unwrap();
+    assert_eq!((again.body(), again.form()), (b"x".as_slice(), sealwire::Form::Opening));
+    node.close().await;
+    drop(node);
+
+    let node = place.node(&transport);
+    assert_eq!(node.outstanding(), [], "it was taken");
+    assert_eq!(node.resume(request).await.unwrap().reply().await.unwrap().body(), b"x");
+    node.settle(request).await.unwrap();
+    node.close().await;
+    drop(node);
+
+    let node = place.node(&transport);
+    assert_eq!(node.resume(request).await.map(drop), Err(NodeError::NotOutstanding));
+    node.close().await;
+}
+
+/// The process ends between the arrival of a reply and its being taken: the request is outstanding, and its reply is there although its author
+/// is not asked again.
+#[tokio::test]
+async fn a_reply_that_arrived_is_outstanding_until_it_is_taken() {
+    let (place, transport) = (Place::new(), Memory::new());
+    let node = place.node(&transport);
+    let (boss, worker) = (node.host("boss").unwrap(), node.serve("worker", echo).unwrap());
+    let ticket = node.ask(&boss, &worker, task("x"), LONG).await.unwrap();
+    let request = ticket.request();
+    while node.under_way() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // As a kill would do: nobody says that they took it, and nobody that they gave it up.
+    std::mem::forget(ticket);
+    node.close().await;
+    drop(node);
+
+    let node = place.node(&Memory::new());
+    assert_eq!(node.outstanding(), [(boss, worker, request)]);
+    assert_eq!(node.resume(request).await.unwrap().reply().await.unwrap().body(), b"x");
+    assert_eq!(node.outstanding(), []);
+    node.close().await;
+}
+
+/// Two processes receive for one agent, so that the reply to what one asked may be given to the other. It is not lost: who asked finds it in
+/// their home.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_another_process_of_the_home_was_given_is_found() {
+    let (place, transport) = (Place::new(), Memory::new());
+    let (asking, other) = (place.node(&transport), place.node(&transport));
+    let (boss, worker) = (asking.host("boss").unwrap(), asking.serve("worker", echo).unwrap());
+    other.host("boss").unwrap();
+    let mut asked = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let (node, boss, worker) = (asking.clone(), boss.clone(), worker.clone());
+        asked.spawn(async move {
+            let reply = node.request(&boss, &worker, task(&number.to_string()), LONG).await.unwrap();
+            assert_eq!(reply.body(), number.to_string().as_bytes());
+        });
+    }
+    asked.join_all().await;
+    other.close().await;
+    asking.close().await;
+}
+
+#[tokio::test]
+async fn who_has_left_may_come_back() {
+    let transport = Memory::new();
+    let node = Node::builder(Endpoint::builder().in_memory("local").unwrap(), transport).build().unwrap();
+    let (boss, worker) = (node.host("boss").unwrap(), node.serve("worker", echo).unwrap());
+    let request = node.ask(&boss, &worker, task("x"), LONG).await.unwrap().leave();
+    while node.under_way() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let reply = tokio::time::timeout(LONG, node.resume(request).await.unwrap().reply()).await.unwrap().unwrap();
+    assert_eq!(reply.body(), b"x");
+    node.close().await;
+    assert_eq!(node.resume(request).await.map(drop), Err(NodeError::Closed));
 }

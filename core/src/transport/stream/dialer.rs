@@ -9,7 +9,7 @@ use super::{HELLO, Location, Shared, Use, frame, jittered, link::Link, read_hell
 
 /// Pause before a connection is made again, doubled each time up to the second number. Short, as a Pi that was switched on again is
 /// waited for; a try costs a packet.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// A connection that lasted this long was a good one: the pause begins anew.
 const STEADY: Duration = Duration::from_secs(5);
@@ -30,8 +30,10 @@ pub(super) async fn run(shared: Arc<Shared>, name: String, link: Arc<Link>) {
         if ended.is_none() || started.elapsed() > STEADY {
             pause = PAUSE.0;
         }
+        // Who comes cuts the pause short, never a try: anybody can say a hello.
         tokio::select! {
             () = sleep(jittered(pause)) => {}
+            _ = link.back.notified() => {}
             _ = link.moved.notified() => {}
             _ = closing.changed() => {}
         }

@@ -40,6 +40,8 @@ pub(super) struct Link {
     pub(super) room: Notify,
     /// The peer's address has changed, or it was forgotten.
     pub(super) moved: Notify,
+    /// Somebody who says to be the peer has connected: it may be there again.
+    pub(super) back: Notify,
 }
 
 #[derive(Default)]
@@ -87,7 +89,7 @@ pub(super) enum Next {
 impl Link {
     pub(super) fn new(session: Session, location: Option<Location>) -> Self {
         let state = State { location, ..State::default() };
-        Self { session, state: Mutex::new(state), room: Notify::new(), moved: Notify::new() }
+        Self { session, state: Mutex::new(state), room: Notify::new(), moved: Notify::new(), back: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
