@@ -191,12 +191,17 @@ impl Node {
         inner.find(&runtime, &to);
         let reply = py.detach(|| {
             let patience = Patience { until: Instant::now() + deadline, given_up };
-            let asking = async move { inner.node.ask(&from, &to, draft, deadline).await };
+            let node = inner.node.clone();
+            let asking = async move { node.ask(&from, &to, draft, deadline).await };
             let mut ticket = in_time(&runtime, &patience, &mut runtime.spawn(asking))??;
             tell(on_sent.as_ref(), |py| Ok(py_ref(ticket.request()).into_pyobject(py)?.into_any().unbind()))?;
             loop {
                 match wait_for(&runtime, &patience, &mut ticket)? {
-                    Piece::Reply(reply) => return Ok::<_, Raised>(reply),
+                    Piece::Reply(reply) => {
+                        // Nobody can resume it from Python, so it need not be kept.
+                        runtime.block_on(inner.node.settle(ticket.request()))?;
+                        return Ok::<_, Raised>(reply);
+                    }
                     Piece::Part(bytes) => tell(on_part.as_ref(), |py| Ok(PyBytes::new(py, &bytes).into_any().unbind()))?,
                     Piece::Again => tell(on_part.as_ref(), |py| Ok(py.None()))?,
                     _ => {}

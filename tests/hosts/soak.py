@@ -188,6 +188,7 @@ class Soak:
         assert NODE.exists(), f"it is not built: {BUILD}"
         assert SEALWIRE.exists(), f"it is not built: {BUILD}"
         self.plan = plan
+        self._made: list[Process] = []
         self.net = Net(("pi1", "pi2", "pi3"), folder)
         self.asking, self.working, self.between = (self.net.hosts[name] for name in ("pi1", "pi2", "pi3"))
         pair(self.asking, self.working, "pi2")
@@ -199,12 +200,16 @@ class Soak:
         """A process that asks up to so many, by a clock that is so many seconds ahead."""
         host = self.asking
         work = ("ask", self.home(host), self.log(host), str(ahead), self.way(host), "worker@pi2", str(count), str(self.plan.per_second))
-        return Process(host, (str(NODE), *work))
+        return self._process(host, *work)
 
     def a_worker(self, host: Host | None = None, ahead: int = 0) -> Process:
         """A process that works, on its own host or where a copy of its home is."""
         host = host or self.working
-        return Process(host, (str(NODE), "work", self.home(host), self.log(host), str(ahead), self.way(host)))
+        return self._process(host, "work", self.home(host), self.log(host), str(ahead), self.way(host))
+
+    def _process(self, host: Host, *work: str) -> Process:
+        self._made.append(Process(host, (str(NODE), *work)))
+        return self._made[-1]
 
     def home(self, host: Host) -> str:
         return str(host.folder / ".sealwire")
@@ -316,7 +321,7 @@ class Soak:
 
     def remove(self) -> None:
         """Take everything down."""
-        for process in (self.asker, *self.workers, self.broker):
+        for process in (*self._made, self.broker):
             if process is not None and process._running is not None and process._running.poll() is None:
                 process._running.send_signal(signal.SIGKILL)
                 process._running.wait()
