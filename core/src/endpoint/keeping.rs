@@ -153,7 +153,15 @@ impl Endpoint {
             return arrived.iter().map(|_| Err(error.clone().into())).collect();
         }
         let _later = self.keep_current(now);
-        let steps: Vec<_> = arrived.iter().map(|bytes| self.step(bytes, admit, now)).collect();
+        let checked: Vec<_> = arrived.iter().map(|bytes| self.check_for_now(bytes, now)).collect();
+        let mut known = self.look_up_all(&checked).into_iter();
+        let step = |checked: Result<Checked, Refused>| {
+            let checked = checked?;
+            // One answer for each; a missing one releases nothing.
+            let known = known.next().unwrap_or(Ok(Seen::Before)).map_err(OpenError::from)?;
+            self.step(checked, known, admit, now)
+        };
+        let steps: Vec<_> = checked.into_iter().map(step).collect();
         let inserted = self.insert_steps(&steps, now);
         let mut inserted = inserted.into_iter();
         let finish = |step: Result<Step, Refused>| match step? {
@@ -176,7 +184,8 @@ impl Endpoint {
         taken
     }
 
-    fn step(&self, bytes: &[u8], admit: &dyn Fn(&Header, &RowKey) -> Result<Admission, OpenError>, now: u64) -> Result<Step, Refused> {
+    /// Everything but the journal. A roster that is newer than the one here is fetched first.
+    fn check_for_now(&self, bytes: &[u8], now: u64) -> Result<Checked, Refused> {
         if bytes.len() > MAX_ENVELOPE {
             return Err(OpenError::TooLarge { size: bytes.len(), limit: MAX_ENVELOPE }.into());
         }
@@ -190,14 +199,32 @@ impl Endpoint {
             other => Err(other),
         };
         let checked = self.check(&envelope, now, &mut object)?;
-        let from = Some(checked.message.header.from.clone());
-        if let Some(error) = behind {
-            return Err(Refused { error, from });
+        match behind {
+            Some(error) => Err(Refused { error, from: Some(checked.message.header.from) }),
+            None => Ok(checked),
         }
-        let known = self.store().look_up(&[&checked.row]).map_err(OpenError::from)?.into_iter().next().unwrap_or(Seen::Before);
+    }
+
+    /// What the journal knows of those that passed, in one look.
+    fn look_up_all(&self, checked: &[Result<Checked, Refused>]) -> Vec<Result<Seen, StoreFailed>> {
+        let rows: Vec<_> = checked.iter().flatten().map(|checked| &checked.row).collect();
+        match self.store().look_up(&rows) {
+            Ok(known) => known.into_iter().map(Ok).collect(),
+            Err(failed) => rows.iter().map(|_| Err(failed.clone())).collect(),
+        }
+    }
+
+    fn step(
+        &self,
+        checked: Checked,
+        known: Seen,
+        admit: &dyn Fn(&Header, &RowKey) -> Result<Admission, OpenError>,
+        now: u64,
+    ) -> Result<Step, Refused> {
         if known == Seen::Before {
             return Ok(Step::Again(Box::new(checked.message.header), checked.row.key()));
         }
+        let from = Some(checked.message.header.from.clone());
         let refuse = |error| Refused { error, from: from.clone() };
         self.refuse_seen(known, &checked, now).map_err(refuse)?;
         self.look_up_near(&checked.row, &checked.message.header).map_err(refuse)?;

@@ -447,6 +447,8 @@ impl Page {
 }
 
 pub(super) fn look_up(connection: &Connection, rows: &[&Row]) -> rusqlite::Result<Vec<Seen>> {
+    // One view for all of them: each statement by itself would lock the file and let it go again.
+    let _view = if rows.len() > 1 { Some(connection.unchecked_transaction()?) } else { None };
     rows.iter().map(|row| Page::read(connection, row).map(|page| page.seen(row))).collect()
 }
 
