@@ -41,7 +41,6 @@ pub(crate) enum Seen {
     /// The signer has used up its rows.
     Full,
     /// The journal is not the one this endpoint's receive keys belong to.
-    #[cfg_attr(not(feature = "home"), expect(dead_code, reason = "a journal in memory has one life"))]
     OtherLife,
 }
 
