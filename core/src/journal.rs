@@ -14,7 +14,9 @@ use crate::{
 mod work;
 
 #[cfg(feature = "node")]
-pub(crate) use work::{Arrival, Change, Expects, KeptAnswer, Left, Outgoing, RowKey, Work, Working, beginning};
+pub(crate) use work::{Arrival, Change, Expects, Left, Outgoing, RowKey, Work, Working};
+#[cfg(all(feature = "home", feature = "node"))]
+pub(crate) use work::{KeptAnswer, beginning};
 
 /// A message as the journal knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

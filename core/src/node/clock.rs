@@ -1,19 +1,20 @@
 //! The time at a node, as its key signs it (SPEC.md, "Notices"): for who looks why messages are refused.
 
+#[cfg(any(test, all(feature = "home", feature = "tcp")))]
+use crate::{cbor::Reader, error::OpenError, roster::Roster, sign1::Claimed};
 use crate::{
-    cbor::{Reader, Writer},
+    cbor::Writer,
     domain::Domain,
     endpoint::NodeKey,
-    error::OpenError,
     labels,
-    roster::Roster,
-    sign1::{self, Claimed, Profile},
+    sign1::{self, Profile},
 };
 
 /// Random bytes of who asks: an answer that is kept and shown later is none.
 pub(crate) type Nonce = [u8; 16];
 
 /// Longest version of a program that is read, in characters.
+#[cfg(any(test, all(feature = "home", feature = "tcp")))]
 const MAX_VERSION: usize = 64;
 
 /// Longest answer in bytes: two names' worth of text, a nonce, a time and a signature.
@@ -32,6 +33,7 @@ pub(crate) fn sign(node: &NodeKey, domain: &Domain, nonce: &Nonce, now: u64) -> 
 ///
 /// # Errors
 /// If it is not of its form, that node has not signed it, or it answers another question.
+#[cfg(any(test, all(feature = "home", feature = "tcp")))]
 pub(crate) fn verify(answer: &[u8], roster: &Roster, name: &str, nonce: &Nonce) -> Result<(u64, String), OpenError> {
     let claimed = Claimed::parse(PROFILE, answer)?;
     let node = roster.certifier(name, claimed.signer)?;
