@@ -10,6 +10,8 @@ OLDEST := .venv-oldest
 WHEELS := .venv-wheels
 CREWAI_OLDEST := 1.9.3
 FUZZ_SECONDS ?= 20
+PREFIX ?= /usr/local
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_CACHE_DIR ?= $(CURDIR)/target/uv
@@ -63,6 +65,23 @@ test-nats: check-rust $(VENV)/tools ## The transports over NATS, against a real 
 	cargo clippy -p sealwire --all-features --all-targets --locked -- -D warnings
 	SEALWIRE_REQUIRE_NATS=1 cargo test -p sealwire --features nats,tls,unix,conformance --test transports --locked
 	SEALWIRE_REQUIRE_NATS=1 $(QUIET) $(VENV)/bin/python -m pytest python/tests/test_node_ways.py -k server
+
+.PHONY: test-ffi
+test-ffi: check-rust ## The C interface: its header, and C programs, plain, under sanitizers and valgrind. Needs g++ and valgrind.
+	SEALWIRE_REQUIRE_C=1 cargo test -p sealwire-ffi --locked
+
+.PHONY: ffi-header
+ffi-header: check-rust ## Write ffi/include/sealwire.h anew after ffi/src was changed.
+	SEALWIRE_WRITE_HEADER=1 cargo test -p sealwire-ffi --test header
+
+.PHONY: install-ffi
+install-ffi: check-rust ## Install the C interface into PREFIX (/usr/local): header, libraries, pkg-config file.
+	cargo build --release --locked -p sealwire-ffi
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 ffi/include/sealwire.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 target/release/libsealwire_ffi.a $(DESTDIR)$(PREFIX)/lib
+	install -m 755 target/release/libsealwire_ffi.so $(DESTDIR)$(PREFIX)/lib
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' ffi/sealwire.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/sealwire.pc
 
 .PHONY: wheels
 wheels: $(WHEELS)/tools | check-rust ## Build dist/: wheels for x86-64 and aarch64 that need no compiler, and the source archive. Run on Debian.

@@ -1,0 +1,134 @@
+//! The tests in C, built as strictly as their users may build, plain, under sanitizers and under valgrind.
+//!
+//! A tool that is missing is named. With `SEALWIRE_REQUIRE_C=1`, as in CI, it fails the test.
+
+use std::{
+    env,
+    error::Error,
+    ffi::OsStr,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// Everything a warning can be about is an error.
+const STRICT: [&str; 7] = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+/// What a static Rust library needs of the system: `rustc --print native-static-libs`.
+const SYSTEM: [&str; 5] = ["-lpthread", "-ldl", "-lm", "-lrt", "-lgcc_s"];
+/// Not for values that were never written: the optimiser of Rust looks at some of them ahead of time and then does not use them.
+const MEMCHECK: [&str; 5] =
+    ["--quiet", "--undef-value-errors=no", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect", "--error-exitcode=9"];
+const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+
+#[test]
+fn plain() -> Outcome {
+    run(&mut Command::new(build("plain", "tests/c/tests.c", &[])?))
+}
+
+#[test]
+fn as_cpp() -> Outcome {
+    let Some(compiler) = tool("c++") else { return missing("c++") };
+    let text = "#include \"sealwire.h\"\nint main() { return sealwire_builder_new(nullptr) == SEALWIRE_RESULT_OK; }\n";
+    let source = folder()?.join("header.cpp");
+    fs::write(&source, text)?;
+    let object = folder()?.join("header.o");
+    run(Command::new(compiler)
+        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c", "-I"])
+        .arg(root().join("include"))
+        .arg(source)
+        .arg("-o")
+        .arg(object))
+}
+
+#[test]
+fn under_sanitizers() -> Outcome {
+    let program = build("sanitized", "tests/c/tests.c", &SANITIZERS)?;
+    run(Command::new(&program).env("ASAN_OPTIONS", "detect_leaks=1"))?;
+    // The tools find what there is to find.
+    let seeded = Command::new(&program).arg("use-after-free").env("ASAN_OPTIONS", "detect_leaks=1").output()?;
+    assert!(String::from_utf8_lossy(&seeded.stderr).contains("heap-use-after-free"), "AddressSanitizer did not see a use after free");
+    Ok(())
+}
+
+#[test]
+fn under_valgrind() -> Outcome {
+    let Some(valgrind) = tool("valgrind") else { return missing("valgrind") };
+    let program = build("for-valgrind", "tests/c/tests.c", &[])?;
+    run(Command::new(&valgrind).args(MEMCHECK).arg(&program))?;
+    let seeded = Command::new(&valgrind).args(MEMCHECK).arg(&program).arg("use-after-free").output()?;
+    assert_eq!(seeded.status.code(), Some(9), "valgrind did not see a use after free");
+    Ok(())
+}
+
+#[test]
+fn the_example_seals_and_opens_through_files() -> Outcome {
+    let example = build("files", "examples/files.c", &[])?;
+    let place = folder()?.join(format!("example-{}", std::process::id()));
+    fs::create_dir_all(&place)?;
+    let step = |arguments: &[&str]| run(Command::new(&example).args(arguments).current_dir(&place));
+    fs::write(place.join("body"), "the figures")?;
+    step(&["home", "local", "certify", "writer", "writer.cert"])?;
+    step(&["home", "local", "seal", "researcher", "writer.cert", "body", "envelope"])?;
+    step(&["home", "local", "open", "writer", "envelope", "opened"])?;
+    assert_eq!(fs::read(place.join("opened"))?, b"the figures");
+    assert!(step(&["home", "local", "open", "writer", "envelope", "again"]).is_err(), "a replay was opened");
+    assert!(!place.join("again").exists());
+    fs::remove_dir_all(place)?;
+    Ok(())
+}
+
+#[test]
+fn the_programs_in_the_documentation_run() -> Outcome {
+    let text = fs::read_to_string(root().join("../docs/c.md"))?;
+    let programs: Vec<_> = text.split("```c\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!programs.is_empty(), "docs/c.md shows no program");
+    for (number, program) in programs.into_iter().enumerate() {
+        let name = format!("documented-{number}");
+        let source = folder()?.join(format!("{name}.c"));
+        fs::write(&source, program)?;
+        run(&mut Command::new(build(&name, source, &[])?))?;
+    }
+    Ok(())
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where the library lies that was built for this test, and what the test makes.
+fn folder() -> Result<PathBuf, Box<dyn Error>> {
+    Ok(env::current_exe()?.parent().ok_or("the test is nowhere")?.to_owned())
+}
+
+fn build(name: &str, source: impl AsRef<Path>, more: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
+    let program = folder()?.join(format!("sealwire-c-{name}"));
+    let mut compiler = Command::new("cc");
+    compiler.args(STRICT).args(more).arg("-I").arg(root().join("include")).arg(root().join(source));
+    run(compiler.arg(folder()?.join("libsealwire_ffi.a")).args(SYSTEM).arg("-o").arg(&program))?;
+    Ok(program)
+}
+
+fn run(command: &mut Command) -> Outcome {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(format!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&said)).into())
+}
+
+fn tool(name: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(OsStr::new(name))).find(|path| path.is_file())
+}
+
+fn missing(name: &str) -> Outcome {
+    if env::var_os("SEALWIRE_REQUIRE_C").is_some() {
+        return Err(format!("`{name}` is missing: on Debian or Ubuntu, `apt install g++ valgrind`").into());
+    }
+    // Not by `eprintln!`, which a test that passes keeps to itself.
+    writeln!(io::stderr(), "left out: `{name}` is missing")?;
+    Ok(())
+}
