@@ -67,8 +67,10 @@ test-nats: check-rust $(VENV)/tools ## The transports over NATS, against a real 
 	SEALWIRE_REQUIRE_NATS=1 $(QUIET) $(VENV)/bin/python -m pytest python/tests/test_node_ways.py -k server
 
 .PHONY: test-ffi
-test-ffi: check-rust ## The C interface: its header, and C programs, plain, under sanitizers and valgrind. Needs g++ and valgrind.
+test-ffi: check-rust $(VENV)/tools ## The C interface: its header; C programs, plain, under sanitizers and valgrind; C and Python. Needs g++ and valgrind.
 	SEALWIRE_REQUIRE_C=1 cargo test -p sealwire-ffi --locked
+	cargo build -p sealwire-ffi --locked
+	$(QUIET) $(VENV)/bin/python -m pytest tests/c
 
 .PHONY: ffi-header
 ffi-header: check-rust ## Write ffi/include/sealwire.h anew after ffi/src was changed.
