@@ -4,6 +4,7 @@
  *   files HOME NODE certify NAME CERTIFICATE                  hosts NAME and writes its certificate
  *   files HOME NODE seal NAME CERTIFICATE BODY ENVELOPE       seals the file BODY of agent NAME for who is certified
  *   files HOME NODE open NAME ENVELOPE BODY                   opens ENVELOPE for agent NAME and writes its body
+ *   files HOME NODE show ENVELOPE                             prints what ENVELOPE holds, without opening it
  */
 
 #include <sealwire.h>
@@ -97,12 +98,38 @@ static void open_envelope(const sealwire_endpoint *endpoint, const char *envelop
   free(wire.data);
 }
 
+static void show(const char *home, const char *path) {
+  struct contents wire = read_file(path);
+  sealwire_inspector *inspector;
+  sealwire_inspected *inspected;
+  const sealwire_header *header;
+  sealwire_objection objection;
+  sealwire_text from, to, kind;
+  check(sealwire_inspector_new(home, &inspector));
+  check(sealwire_inspector_inspect(inspector, wire.data, wire.size, &inspected));
+  check(sealwire_inspected_header(inspected, &header));
+  check(sealwire_header_from(header, &from));
+  check(sealwire_header_to(header, &to));
+  check(sealwire_header_kind(header, &kind));
+  printf("%.*s from %.*s to %.*s\n", (int)kind.size, kind.data, (int)from.size, from.data, (int)to.size, to.data);
+  for (size_t i = 0; sealwire_inspected_objection(inspected, i, &objection) == SEALWIRE_RESULT_OK; i++)
+    printf("would be refused: %.*s\n", (int)objection.text.size, objection.text.data);
+  check(sealwire_inspected_free(inspected));
+  check(sealwire_inspector_free(inspector));
+  free(wire.data);
+}
+
 int main(int argc, char **argv) {
   const char *verb = argc > 3 ? argv[3] : "";
-  int wants = strcmp(verb, "certify") == 0 ? 6 : strcmp(verb, "seal") == 0 ? 8 : strcmp(verb, "open") == 0 ? 7 : 0;
+  int wants = strcmp(verb, "certify") == 0 ? 6 : strcmp(verb, "seal") == 0 ? 8 : strcmp(verb, "open") == 0 ? 7 : strcmp(verb, "show") == 0 ? 5 : 0;
   if (argc != wants) {
-    fprintf(stderr, "usage: files HOME NODE certify NAME CERTIFICATE | seal NAME CERTIFICATE BODY ENVELOPE | open NAME ENVELOPE BODY\n");
+    fprintf(stderr, "usage: files HOME NODE certify NAME CERTIFICATE | seal NAME CERTIFICATE BODY ENVELOPE | open NAME ENVELOPE BODY | "
+                    "show ENVELOPE\n");
     return 2;
+  }
+  if (wants == 5) {
+    show(argv[1], argv[4]);
+    return 0;
   }
   sealwire_builder *builder;
   sealwire_endpoint *endpoint;

@@ -245,6 +245,12 @@ typedef struct sealwire_header sealwire_header;
 typedef struct sealwire_inspected sealwire_inspected;
 
 /*
+ Looks into envelopes with the keys of a home and can do nothing else: nothing in the home changes by it. Only openings; the keys of lanes are in
+ the memory of the process that reads them.
+ */
+typedef struct sealwire_inspector sealwire_inspector;
+
+/*
  An opened envelope: authentic, meant for this reader, fresh, seen for the first time and allowed.
  */
 typedef struct sealwire_message sealwire_message;
@@ -603,6 +609,16 @@ sealwire_result sealwire_request_header(const sealwire_request *request, const s
 sealwire_result sealwire_request_size(const sealwire_request *request, size_t *size);
 
 /*
+ One of the words that the root cleared the author's node for, counted from 0. `SEALWIRE_RESULT_ABSENT` past the last.
+ */
+sealwire_result sealwire_request_sender_clearance(const sealwire_request *request, size_t index, sealwire_text *clearance);
+
+/*
+ One of the words that the root cleared the reader's node for, counted from 0. `SEALWIRE_RESULT_ABSENT` past the last.
+ */
+sealwire_result sealwire_request_reader_clearance(const sealwire_request *request, size_t index, sealwire_text *clearance);
+
+/*
  Unix time of the decision.
  */
 sealwire_result sealwire_entry_time(const sealwire_entry *entry, uint64_t *time);
@@ -668,9 +684,27 @@ sealwire_result sealwire_inspected_objection_count(const sealwire_inspected *ins
 sealwire_result sealwire_inspected_objection(const sealwire_inspected *inspected, size_t index, sealwire_objection *objection);
 
 /*
- Frees what `sealwire_endpoint_inspect` made.
+ Frees what `sealwire_endpoint_inspect` or `sealwire_inspector_inspect` made.
  */
 sealwire_result sealwire_inspected_free(sealwire_inspected *inspected);
+
+/*
+ Makes an inspector with the home in the folder `home`, which must be there. Free it with `sealwire_inspector_free`.
+ */
+sealwire_result sealwire_inspector_new(const char *home, sealwire_inspector **inspector);
+
+/*
+ Looks into an envelope for any agent of the home. Free the result with `sealwire_inspected_free`.
+ */
+sealwire_result sealwire_inspector_inspect(const sealwire_inspector *inspector,
+                                           const uint8_t *envelope,
+                                           size_t size,
+                                           sealwire_inspected **inspected);
+
+/*
+ Frees an inspector.
+ */
+sealwire_result sealwire_inspector_free(sealwire_inspector *inspector);
 
 /*
  The body.

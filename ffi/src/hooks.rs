@@ -65,6 +65,20 @@ pub struct sealwire_request {
     direction: Direction,
     header: sealwire_header,
     size: usize,
+    sender_clearances: Vec<String>,
+    reader_clearances: Vec<String>,
+}
+
+impl From<&Request<'_>> for sealwire_request {
+    fn from(request: &Request<'_>) -> Self {
+        Self {
+            direction: request.direction,
+            header: sealwire_header(request.header.clone()),
+            size: request.size,
+            sender_clearances: request.sender_clearances.to_vec(),
+            reader_clearances: request.reader_clearances.to_vec(),
+        }
+    }
 }
 
 /// Which way it goes.
@@ -89,6 +103,32 @@ pub unsafe extern "C" fn sealwire_request_header(request: *const sealwire_reques
 pub unsafe extern "C" fn sealwire_request_size(request: *const sealwire_request, size: *mut usize) -> sealwire_result {
     // SAFETY: the rules of pointers.
     unsafe { read(request, "request", size, |request| Ok(request.size)) }
+}
+
+/// One of the words that the root cleared the author's node for, counted from 0. `SEALWIRE_RESULT_ABSENT` past the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealwire_request_sender_clearance(
+    request: *const sealwire_request,
+    index: usize,
+    clearance: *mut sealwire_text,
+) -> sealwire_result {
+    // SAFETY: the rules of pointers.
+    unsafe { read(request, "request", clearance, |request| word(&request.sender_clearances, index)) }
+}
+
+/// One of the words that the root cleared the reader's node for, counted from 0. `SEALWIRE_RESULT_ABSENT` past the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealwire_request_reader_clearance(
+    request: *const sealwire_request,
+    index: usize,
+    clearance: *mut sealwire_text,
+) -> sealwire_result {
+    // SAFETY: the rules of pointers.
+    unsafe { read(request, "request", clearance, |request| word(&request.reader_clearances, index)) }
+}
+
+fn word(words: &[String], index: usize) -> Result<sealwire_text, Failure> {
+    words.get(index).map(|word| word.as_str().into()).ok_or(Failure::absent("there are not that many"))
 }
 
 /// One decision, as an audit log gets it: never content, never a key.
@@ -185,8 +225,7 @@ pub(crate) struct Hook<F> {
 
 impl Policy for Hook<unsafe extern "C" fn(*mut c_void, *const sealwire_request) -> i32> {
     fn decide(&self, request: &Request<'_>) -> Verdict {
-        let request =
-            sealwire_request { direction: request.direction, header: sealwire_header(request.header.clone()), size: request.size };
+        let request = sealwire_request::from(request);
         // SAFETY: whoever set the hook promised a function of this type; the request outlives the call.
         let answer = unsafe { (self.function)(self.user.0, &raw const request) };
         if answer == SEALWIRE_YES { Verdict::Allow } else { Verdict::Deny("the policy did not return SEALWIRE_YES".into()) }

@@ -1,12 +1,14 @@
-//! [`sealwire_inspected`]: an envelope that was looked into without being opened.
+//! [`sealwire_inspected`]: an envelope that was looked into without being opened; and [`sealwire_inspector`], which can do nothing else.
 
-use sealwire::Inspected;
+use core::ffi::c_char;
+
+use sealwire::{Endpoint, Envelope, Home, Inspected, Inspector};
 
 use crate::{
     envelope::sealwire_form,
     header::sealwire_header,
-    pointer::{free, read},
-    result::{Failure, sealwire_result},
+    pointer::{Output, bytes, free, input, read, text},
+    result::{Failure, guard, sealwire_result},
     view::{sealwire_bytes, sealwire_text},
 };
 
@@ -90,9 +92,49 @@ pub unsafe extern "C" fn sealwire_inspected_objection(
     }
 }
 
-/// Frees what `sealwire_endpoint_inspect` made.
+/// Frees what `sealwire_endpoint_inspect` or `sealwire_inspector_inspect` made.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealwire_inspected_free(inspected: *mut sealwire_inspected) -> sealwire_result {
     // SAFETY: the rules of pointers.
     unsafe { free(inspected, "inspected") }
+}
+
+/// Looks into envelopes with the keys of a home and can do nothing else: nothing in the home changes by it. Only openings; the keys of lanes are in
+/// the memory of the process that reads them.
+pub struct sealwire_inspector(Inspector);
+
+/// Makes an inspector with the home in the folder `home`, which must be there. Free it with `sealwire_inspector_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealwire_inspector_new(home: *const c_char, inspector: *mut *mut sealwire_inspector) -> sealwire_result {
+    guard(|| {
+        // SAFETY: the rules of pointers.
+        let (home, inspector) = unsafe { (text(home, "home")?, Output::new(inspector, "inspector")?) };
+        inspector.give(sealwire_inspector(Endpoint::builder().inspector(&Home::at(home)?)?));
+        Ok(())
+    })
+}
+
+/// Looks into an envelope for any agent of the home. Free the result with `sealwire_inspected_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealwire_inspector_inspect(
+    inspector: *const sealwire_inspector,
+    envelope: *const u8,
+    size: usize,
+    inspected: *mut *mut sealwire_inspected,
+) -> sealwire_result {
+    guard(|| {
+        // SAFETY: the rules of pointers.
+        let (inspector, envelope) = unsafe { (input(inspector, "inspector")?, bytes(envelope, size, "envelope")?) };
+        // SAFETY: the rules of pointers.
+        let output = unsafe { Output::new(inspected, "inspected") }?;
+        output.give(inspector.0.inspect(&Envelope::parse(envelope.into())?)?.into());
+        Ok(())
+    })
+}
+
+/// Frees an inspector.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealwire_inspector_free(inspector: *mut sealwire_inspector) -> sealwire_result {
+    // SAFETY: the rules of pointers.
+    unsafe { free(inspector, "inspector") }
 }

@@ -72,8 +72,12 @@ fn the_example_seals_and_opens_through_files() -> Outcome {
     fs::write(place.join("body"), "the figures")?;
     step(&["home", "local", "certify", "writer", "writer.cert"])?;
     step(&["home", "local", "seal", "researcher", "writer.cert", "body", "envelope"])?;
+    let show = || Command::new(&example).args(["home", "local", "show", "envelope"]).current_dir(&place).output();
+    let shown = "task from researcher@local to writer@local\n";
+    assert_eq!(show()?.stdout, shown.as_bytes());
     step(&["home", "local", "open", "writer", "envelope", "opened"])?;
     assert_eq!(fs::read(place.join("opened"))?, b"the figures");
+    assert!(show()?.stdout.starts_with(format!("{shown}would be refused: message ").as_bytes()));
     assert!(step(&["home", "local", "open", "writer", "envelope", "again"]).is_err(), "a replay was opened");
     assert!(!place.join("again").exists());
     fs::remove_dir_all(place)?;

@@ -1,4 +1,4 @@
-"""An agent in C (`ffi/examples/files.c`) and one in Python, of two homes in one domain, whose messages are files. `make test-ffi` runs it."""
+"""An agent in C (`ffi/examples/files.c`) and one in Python, in two homes of one domain, whose messages are files."""
 
 from __future__ import annotations
 

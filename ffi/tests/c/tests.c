@@ -59,6 +59,8 @@ static int32_t policy(void *user, const sealwire_request *request) {
   OK(sealwire_header_kind(header, &kind));
   OK(sealwire_request_size(request, &size));
   CHECK(is(kind, "result") && size == 11);
+  FAILS(ABSENT, sealwire_request_sender_clearance(request, 0, &kind));
+  FAILS(ABSENT, sealwire_request_reader_clearance(request, 0, &kind));
   world->asked++;
   return world->policy_answer;
 }
@@ -304,6 +306,7 @@ static void null_and_wrong_lengths_are_errors(void) {
   sealwire_draft *written = draft(), *no_draft = NULL;
   sealwire_sealed *sealed = NULL;
   sealwire_message *message = NULL;
+  sealwire_inspector *inspector = NULL;
   char address[SEALWIRE_ADDRESS_SIZE];
   static const char latin1[] = "caf\xe9";
 
@@ -342,9 +345,12 @@ static void null_and_wrong_lengths_are_errors(void) {
   FAILS(NULL_POINTER, sealwire_envelope_free(NULL));
   FAILS(NULL_POINTER, sealwire_message_free(NULL));
   FAILS(NULL_POINTER, sealwire_inspected_free(NULL));
+  FAILS(HOME_FAILED, sealwire_inspector_new("/dev/null/home", &inspector));
+  FAILS(NULL_POINTER, sealwire_inspector_inspect(NULL, BODY, sizeof BODY, NULL));
+  FAILS(NULL_POINTER, sealwire_inspector_free(NULL));
   FAILS(NULL_POINTER, sealwire_certificate_free(NULL));
   CHECK(last_message_has("`certificate` is NULL"));
-  CHECK(made == NULL && sealed == NULL && message == NULL && no_draft == NULL);
+  CHECK(made == NULL && sealed == NULL && message == NULL && no_draft == NULL && inspector == NULL);
 
   OK(sealwire_draft_free(written));
   OK(sealwire_builder_free(builder));
