@@ -732,7 +732,7 @@ sealwire_result sealwire_message_form(const sealwire_message *message, sealwire_
 sealwire_result sealwire_message_free(sealwire_message *message);
 
 /*
- The name of a result, such as `not authentic`: 5 words at most, forever valid. `SEALWIRE_RESULT_ABSENT` for a number that is none.
+ The name of a result, such as `not authentic`; valid for good. `SEALWIRE_RESULT_ABSENT` for a number that is none.
  */
 sealwire_result sealwire_result_name(uint32_t result, sealwire_text *name);
 

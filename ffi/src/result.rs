@@ -146,7 +146,7 @@ impl sealwire_result {
     }
 }
 
-/// The name of a result, such as `not authentic`: 5 words at most, forever valid. `SEALWIRE_RESULT_ABSENT` for a number that is none.
+/// The name of a result, such as `not authentic`; valid for good. `SEALWIRE_RESULT_ABSENT` for a number that is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealwire_result_name(result: u32, name: *mut sealwire_text) -> sealwire_result {
     guard(|| {

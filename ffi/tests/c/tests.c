@@ -2,6 +2,7 @@
 
 #include "sealwire.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -372,6 +373,57 @@ static void errors_have_names_and_words(void) {
   FAILS(NULL_POINTER, sealwire_error_message(NULL, 8));
 }
 
+/* Opens what it is given, which another thread opens as well; returns how that ended. */
+struct opening {
+  const sealwire_endpoint *endpoint;
+  sealwire_bytes wire;
+  sealwire_result result;
+};
+
+static void *open_in_thread(void *argument) {
+  struct opening *opening = argument;
+  sealwire_message *message = NULL;
+  char message_so_far[8];
+  OK(sealwire_error_message(message_so_far, sizeof message_so_far));
+  CHECK(message_so_far[0] == '\0');
+  opening->result = sealwire_endpoint_open(opening->endpoint, opening->wire.data, opening->wire.size, &message);
+  if (opening->result == SEALWIRE_RESULT_OK) {
+    OK(sealwire_message_free(message));
+  } else {
+    CHECK(message == NULL && last_message_has("already opened"));
+  }
+  return NULL;
+}
+
+static void of_threads_that_open_the_same_one_succeeds(void) {
+  enum { THREADS = 4 };
+  sealwire_builder *builder;
+  sealwire_endpoint *endpoint;
+  char address[SEALWIRE_ADDRESS_SIZE];
+  pthread_t threads[THREADS];
+  struct opening openings[THREADS];
+  int opened = 0;
+  OK(sealwire_builder_new(&builder));
+  OK(sealwire_endpoint_new(builder, "local", &endpoint));
+  OK(sealwire_endpoint_host(endpoint, "a", address, sizeof address));
+  OK(sealwire_endpoint_host(endpoint, "b", address, sizeof address));
+  sealwire_sealed *sealed = seal(endpoint);
+  FAILS(NULL_POINTER, sealwire_builder_free(NULL));
+  for (int i = 0; i < THREADS; i++) {
+    openings[i] = (struct opening){endpoint, wire_of(sealed), SEALWIRE_RESULT_OTHER};
+    CHECK(pthread_create(&threads[i], NULL, open_in_thread, &openings[i]) == 0);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(openings[i].result == SEALWIRE_RESULT_OK || openings[i].result == SEALWIRE_RESULT_DUPLICATE);
+    opened += openings[i].result == SEALWIRE_RESULT_OK;
+  }
+  CHECK(opened == 1 && last_message_has("`builder` is NULL"));
+  OK(sealwire_sealed_free(sealed));
+  OK(sealwire_builder_free(builder));
+  OK(sealwire_endpoint_free(endpoint));
+}
+
 /* A bug on purpose, to see that the tool that runs this finds it. */
 static void use_after_free(void) {
   sealwire_sealed *sealed;
@@ -397,5 +449,6 @@ int main(int argc, char **argv) {
   a_certificate_of_another_domain_is_refused();
   null_and_wrong_lengths_are_errors();
   errors_have_names_and_words();
+  of_threads_that_open_the_same_one_succeeds();
   return 0;
 }
