@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 __all__ = ["Noted", "span"]
@@ -32,13 +32,19 @@ class Noted:
                 self._span.set_attribute(f"sealwire.{name}", fact)
 
 
-@contextmanager
-def span(name: str, **facts: str | int) -> Iterator[Noted]:
+_SILENCE = nullcontext(Noted())
+
+
+def span(name: str, **facts: str | int) -> AbstractContextManager[Noted]:
     """While something is done, if somebody wants to know."""
     api = _api()
-    if api is None or _is_crewais(api.get_tracer_provider()):
-        yield Noted()
-        return
+    if api is None or not _is_listened_to(api):
+        return _SILENCE
+    return _told(api, name, facts)
+
+
+@contextmanager
+def _told(api: Any, name: str, facts: dict[str, str | int]) -> Iterator[Noted]:
     tracer = api.get_tracer("sealwire")
     # What the API would note of an exception by itself is its text, which may quote content.
     with tracer.start_as_current_span(f"sealwire.{name}", record_exception=False, set_status_on_exception=False) as current:
@@ -61,6 +67,10 @@ def _api() -> Any:
     return trace
 
 
-def _is_crewais(provider: Any) -> bool:
+def _is_listened_to(api: Any) -> bool:
+    """Whether a provider was set, and not by CrewAI. Without one, spans would be made and thrown away with every message."""
+    provider = api.get_tracer_provider()
+    if isinstance(provider, api.ProxyTracerProvider | api.NoOpTracerProvider):
+        return False
     attributes = getattr(getattr(provider, "resource", None), "attributes", {})
-    return str(attributes.get("service.name", "")).lower().startswith(_CREWAI)
+    return not str(attributes.get("service.name", "")).lower().startswith(_CREWAI)
