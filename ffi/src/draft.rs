@@ -109,12 +109,8 @@ pub unsafe extern "C" fn sealwire_draft_set_answers(
     id: *const u8,
     id_size: usize,
 ) -> sealwire_result {
-    guard(|| {
-        // SAFETY: the rules of pointers.
-        let (draft, message) = unsafe { (changed(draft, "draft")?, message_ref(signer, signer_size, id, id_size)?) };
-        draft.answers = Some(message);
-        Ok(())
-    })
+    // SAFETY: the rules of pointers.
+    guard(|| unsafe { refer(draft, signer, signer_size, id, id_size, |draft| &mut draft.answers) })
 }
 
 /// Names the message that this one was made from, as `sealwire_draft_set_answers` does.
@@ -126,12 +122,8 @@ pub unsafe extern "C" fn sealwire_draft_set_came_from(
     id: *const u8,
     id_size: usize,
 ) -> sealwire_result {
-    guard(|| {
-        // SAFETY: the rules of pointers.
-        let (draft, message) = unsafe { (changed(draft, "draft")?, message_ref(signer, signer_size, id, id_size)?) };
-        draft.came_from = Some(message);
-        Ok(())
-    })
+    // SAFETY: the rules of pointers.
+    guard(|| unsafe { refer(draft, signer, signer_size, id, id_size, |draft| &mut draft.came_from) })
 }
 
 /// Frees a draft.
@@ -141,10 +133,20 @@ pub unsafe extern "C" fn sealwire_draft_free(draft: *mut sealwire_draft) -> seal
     unsafe { free(draft, "draft") }
 }
 
+/// Names another message in a place of the draft.
+///
 /// # Safety
-/// As [`bytes`], for both.
-unsafe fn message_ref(signer: *const u8, signer_size: usize, id: *const u8, id_size: usize) -> Result<MessageRef, Failure> {
+/// As [`changed`] and [`array`].
+unsafe fn refer(
+    draft: *mut sealwire_draft,
+    signer: *const u8,
+    signer_size: usize,
+    id: *const u8,
+    id_size: usize,
+    place: impl FnOnce(&mut sealwire_draft) -> &mut Option<MessageRef>,
+) -> Result<(), Failure> {
     // SAFETY: as the caller promises.
-    let (signer, id) = unsafe { (array(signer, signer_size, "signer")?, array(id, id_size, "id")?) };
-    Ok(MessageRef { signer: KeyId::from_bytes(signer), id: MessageId::from_bytes(id) })
+    let (draft, signer, id) = unsafe { (changed(draft, "draft")?, array(signer, signer_size, "signer")?, array(id, id_size, "id")?) };
+    *place(draft) = Some(MessageRef { signer: KeyId::from_bytes(signer), id: MessageId::from_bytes(id) });
+    Ok(())
 }

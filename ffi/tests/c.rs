@@ -64,6 +64,17 @@ fn under_valgrind() -> Outcome {
 }
 
 #[test]
+fn the_test_vectors_get_their_verdicts() -> Outcome {
+    let folder = fs::read_dir(root().join("../tests/vectors/sealwire"))?;
+    let files: Result<Vec<_>, _> = folder.map(|entry| entry.map(|entry| entry.path())).collect();
+    let output = Command::new(build("vectors", "tests/c/vectors.c", &SANITIZERS)?).args(files?).output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let checked: usize = String::from_utf8(output.stdout)?.trim().parse()?;
+    assert!(checked >= 230, "only {checked} envelopes and certificates were found");
+    Ok(())
+}
+
+#[test]
 fn the_example_seals_and_opens_through_files() -> Outcome {
     let example = build("files", "examples/files.c", &[])?;
     let place = folder()?.join(format!("example-{}", std::process::id()));
