@@ -31,7 +31,8 @@ demo: $(VENV)/installed ## Run a sealed crew and three attacks on it. Needs no n
 
 .PHONY: test
 test: lint test-rust test-python ## Everything that must hold before a change lands, but what needs a server or root.
-	@echo 'Left out: the transports over NATS, which need a server (make test-nats); three hosts, which need root (make test-hosts).'
+	@echo 'Left out: the transports over NATS, which need a server (make test-nats); three hosts, which need root (make test-hosts); C under'
+	@echo 'sanitizers, which needs g++ and valgrind (make test-ffi); the models, which need spin (make models).'
 
 .PHONY: lint
 lint: $(VENV)/tools
