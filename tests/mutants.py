@@ -116,6 +116,24 @@ LANES_END_BEFORE_TAG = Edit(
     "key.open(&mut plaintext, &tag).map_err(|_| OpenError::NotAuthentic)?;",
     "key.open(&mut plaintext, &tag).map_err(|_| { self.state().lanes = Default::default(); OpenError::NotAuthentic })?;",
 )
+NOTED_BEFORE_TAG = Edit(
+    OPENING,
+    "key.open(&mut plaintext, &tag).map_err(|_| OpenError::NotAuthentic)?;",
+    "let (_, early, _) = self.unlock(envelope, now)?;\n"
+    "        let _unchecked = early.seal(&mut plaintext);\n"
+    "        if let Ok(parts) = Plaintext::parse(&plaintext) {\n"
+    "            let header = Header::decode(parts.protected).map_err(|_| OpenError::NotAuthentic)?;\n"
+    "            let content = Blinded { blind: parts.blind, body: plaintext.get(parts.body.clone()).unwrap_or_default() };\n"
+    "            let digest = Sha256::digest(sig_structure(parts.protected, &external_aad(&self.domain), &content.digest())).into();\n"
+    "            let certificate = self.certificate_behind(&lock, parts.certificate)?;\n"
+    "            let (reader, signer) = (lock.check_names(&header, &certificate)?, certificate.thumbprint());\n"
+    "            let row = Row { reader, signer, id: header.id, digest, expires: header.expires };\n"
+    "            let mut checked = ciphertext.to_vec();\n"
+    "            if key.open(&mut checked, &tag).is_err() { self.store().insert(&[&row], now)?; }\n"
+    "        }\n"
+    "        plaintext = ciphertext.to_vec();\n"
+    "        key.open(&mut plaintext, &tag).map_err(|_| OpenError::NotAuthentic)?;",
+)
 NOT_IN_STORE = Edit(
     STORE, "Seen::New => add(connection, row).map(|()| Seen::New),", "Seen::New => { let _ = (connection, add); Ok(Seen::New) }"
 )
@@ -125,6 +143,12 @@ ANY_MARK = Edit(
 
 MUTANTS = (
     # Many deliveries of all sorts.
+    Mutant(
+        "hostile delivery",
+        "hostile nothing_is_lost_and_nothing_comes_twice",
+        "a message enters the journal before its tag is checked",
+        (NOTED_BEFORE_TAG,),
+    ),
     Mutant(
         "hostile delivery",
         "hostile nothing_is_lost_and_nothing_comes_twice",
