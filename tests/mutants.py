@@ -111,11 +111,62 @@ NO_HORIZON_IN_HOME = Edit(
     "None if row.expires <= self.horizon => Seen::BeyondHorizon,",
     "None if row.expires == 0 && self.horizon == 0 => Seen::BeyondHorizon,",
 )
+LANES_END_BEFORE_TAG = Edit(
+    OPENING,
+    "key.open(&mut plaintext, &tag).map_err(|_| OpenError::NotAuthentic)?;",
+    "key.open(&mut plaintext, &tag).map_err(|_| { self.state().lanes = Default::default(); OpenError::NotAuthentic })?;",
+)
+NOTED_BEFORE_TAG = Edit(
+    OPENING,
+    "key.open(&mut plaintext, &tag).map_err(|_| OpenError::NotAuthentic)?;",
+    "let (_, early, _) = self.unlock(envelope, now)?;\n"
+    "        let _unchecked = early.seal(&mut plaintext);\n"
+    "        if let Ok(parts) = Plaintext::parse(&plaintext) {\n"
+    "            let header = Header::decode(parts.protected).map_err(|_| OpenError::NotAuthentic)?;\n"
+    "            let content = Blinded { blind: parts.blind, body: plaintext.get(parts.body.clone()).unwrap_or_default() };\n"
+    "            let digest = Sha256::digest(sig_structure(parts.protected, &external_aad(&self.domain), &content.digest())).into();\n"
+    "            let certificate = self.certificate_behind(&lock, parts.certificate)?;\n"
+    "            let (reader, signer) = (lock.check_names(&header, &certificate)?, certificate.thumbprint());\n"
+    "            let row = Row { reader, signer, id: header.id, digest, expires: header.expires };\n"
+    "            let mut checked = ciphertext.to_vec();\n"
+    "            if key.open(&mut checked, &tag).is_err() { self.store().insert(&[&row], now)?; }\n"
+    "        }\n"
+    "        plaintext = ciphertext.to_vec();\n"
+    "        key.open(&mut plaintext, &tag).map_err(|_| OpenError::NotAuthentic)?;",
+)
+NOT_IN_STORE = Edit(
+    STORE, "Seen::New => add(connection, row).map(|()| Seen::New),", "Seen::New => { let _ = (connection, add); Ok(Seen::New) }"
+)
 ANY_MARK = Edit(
     STORE, "Ok(known.is_some_and(|known| mark.continues(&known)))", "Ok(known.is_none_or(|known| mark.continues(&known) || true))"
 )
 
 MUTANTS = (
+    # Many deliveries of all sorts.
+    Mutant(
+        "hostile delivery",
+        "hostile nothing_is_lost_and_nothing_comes_twice",
+        "a message enters the journal before its tag is checked",
+        (NOTED_BEFORE_TAG,),
+    ),
+    Mutant(
+        "hostile delivery",
+        "hostile nothing_is_lost_and_nothing_comes_twice",
+        "a packet that does not decrypt ends the lanes",
+        (LANES_END_BEFORE_TAG,),
+    ),
+    Mutant(
+        "hostile delivery",
+        "hostile nothing_is_lost_and_nothing_comes_twice",
+        "opened messages not written to the store",
+        (NOT_IN_STORE,),
+    ),
+    Mutant(
+        "hostile delivery",
+        "hostile nothing_is_lost_and_nothing_comes_twice",
+        "opened messages not noted in memory",
+        (Edit(JOURNAL, "self.rows.insert(key, (row.digest, row.expires));", ""),),
+    ),
     # Altered on the way.
     Mutant("flipped bit", "attacks altered::any_flipped_bit_of_an_opening", "authentication tag not checked", (TAG_UNCHECKED,)),
     Mutant("flipped bit", "attacks altered::any_flipped_bit_of_a_lane_message", "authentication tag not checked", (TAG_UNCHECKED,)),
@@ -331,13 +382,7 @@ MUTANTS = (
         "forged packet before the genuine one",
         "attacks repeated::forged_packets_before_the_genuine_one",
         "a packet that does not decrypt ends the lanes",
-        (
-            Edit(
-                OPENING,
-                "key.open(&mut plaintext, &tag).map_err(|_| OpenError::NotAuthentic)?;",
-                "key.open(&mut plaintext, &tag).map_err(|_| { self.state().lanes = Default::default(); OpenError::NotAuthentic })?;",
-            ),
-        ),
+        (LANES_END_BEFORE_TAG,),
     ),
     Mutant(
         "forged packet before the genuine one",
@@ -403,11 +448,7 @@ MUTANTS = (
         "replay after a restart",
         "attacks repeated::a_replay_after_a_restart",
         "opened messages not written to the store",
-        (
-            Edit(
-                STORE, "Seen::New => add(connection, row).map(|()| Seen::New),", "Seen::New => { let _ = (connection, add); Ok(Seen::New) }"
-            ),
-        ),
+        (NOT_IN_STORE,),
     ),
     Mutant(
         "replay after a restored copy, moved into place",
@@ -817,7 +858,7 @@ def run(words: list[str]) -> int:
     """Runs the mutants that are asked for; the number of those nobody noticed."""
     tree = copy_tree()
     wanted = [mutant for mutant in MUTANTS if mutant.matches(words)]
-    tests = [word for target in ("attacks", "home", "memory", "spec_vectors") for word in ("--test", target)]
+    tests = [word for target in ("attacks", "home", "hostile", "memory", "spec_vectors") for word in ("--test", target)]
     packages = ["-p", "sealwire", "-p", "sealwire-tests", "--features", "sealwire/pairing"]
     whole = cargo(tree, ["cargo", "test", "--quiet", *packages, "--lib", *tests], None)
     if whole.returncode:
