@@ -4,7 +4,6 @@
 //! system, an SSD or a backup made before are out of reach; `docs/security.md` says so.
 
 use std::{
-    mem::ManuallyDrop,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -81,7 +80,7 @@ const NOT_YET: i64 = -1;
 /// The store of a home. Several processes may use one home at once; SQLite's lock and unique key decide between them.
 pub(super) struct HomeStore {
     pub(super) home: PathBuf,
-    pub(super) connection: ManuallyDrop<Connection>,
+    pub(super) connection: Connection,
     pub(super) marker: Marker,
     pub(super) life: LifeId,
     pub(super) key: StoreKey,
@@ -125,7 +124,7 @@ impl HomeStore {
         let process = std::process::id();
         let mut store = Self {
             home: home.to_path_buf(),
-            connection: ManuallyDrop::new(connection),
+            connection,
             marker,
             life,
             key,
@@ -275,7 +274,7 @@ impl Store for HomeStore {
     /// SQLite forbids a connection to cross a fork, closing it included: the parent's is let go unclosed and a new one made.
     fn after_fork(&mut self) -> Result<(), StoreFailed> {
         let mut connection = connect(&self.home.join(STORE))?;
-        core::mem::swap(&mut *self.connection, &mut connection);
+        core::mem::swap(&mut self.connection, &mut connection);
         core::mem::forget(connection);
         self.process = std::process::id();
         #[cfg(feature = "node")]
@@ -293,12 +292,11 @@ impl Store for HomeStore {
 
 impl Drop for HomeStore {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
-            // Taken once, here: the field is not touched again.
-            let replacement = Connection::open_in_memory();
-            if let Ok(replacement) = replacement {
-                drop(core::mem::replace(&mut *self.connection, replacement));
-            }
+        // In a child made by fork the connection is still the parent's: let go unclosed. One in memory takes its place and is closed.
+        if self.process != std::process::id()
+            && let Ok(replacement) = Connection::open_in_memory()
+        {
+            core::mem::forget(core::mem::replace(&mut self.connection, replacement));
         }
     }
 }
