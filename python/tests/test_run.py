@@ -176,7 +176,9 @@ def test_an_exception_is_the_programs_own(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_ends_it_as_it_ends_python(tmp_path: Path) -> None:
-    write(tmp_path / "program.py", "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n")
+    # A shell that starts the tests in the background has interrupts ignored, by all that descends from it.
+    heeds = "import os, signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    write(tmp_path / "program.py", heeds + "os.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n")
     assert sealwire_run(tmp_path, "program.py").returncode == -2
 
 

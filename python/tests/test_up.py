@@ -270,7 +270,7 @@ def test_where_the_root_key_is_not_the_commands_are_named_and_then_it_starts(fol
         ("[agents.x]\nrun = 'a:b'\nenv_file = 'bad.env'", "line 2 of"),
         ("[agents.x]\nrun = 'a:b'\nuser = 'nobody-of-that-name'", "there is no user `nobody-of-that-name`"),
         ("[agents.x]\nrun = 'a:b'\npython = 'none/python'", "there is no Python `none/python`"),
-        ("[agents.x\n", "cannot read `sealwire.toml`"),
+        ("[agents.x\n", "`sealwire.toml` is not TOML"),
     ],
 )
 def test_what_is_not_known_is_refused(tmp_path: Path, text: str, said: str) -> None:
