@@ -55,8 +55,8 @@ test-rust: check-rust
 .PHONY: test-hosts
 test-hosts: $(VENV)/tools ## Three hosts in network namespaces: a crew over all of them, by each transport; nodes that are killed, cut off and set back. Needs root, iproute2, nftables, tcpdump, nats-server.
 	@[ "$$(id -u)" = 0 ] || { echo 'network namespaces need root: `sudo make test-hosts`' >&2; exit 1; }
-	@for tool in ip nft tcpdump nats-server setpriv; do command -v $$tool >/dev/null || \
-	  { echo "$$tool is missing: on Debian or Ubuntu, \`apt install iproute2 nftables tcpdump nats-server util-linux\`" >&2; exit 1; }; done
+	@for tool in ip nft tcpdump nats-server setpriv /usr/bin/python3; do command -v $$tool >/dev/null || \
+	  { echo "$$tool is missing: on Debian or Ubuntu, \`apt install iproute2 nftables tcpdump nats-server util-linux python3\`" >&2; exit 1; }; done
 	cargo build --locked -p sealwire-tests -p sealwire-cli --features sealwire-tests/soak --bin soak-node --bin sealwire
 	$(QUIET) $(VENV)/bin/python -m pytest tests/hosts
 

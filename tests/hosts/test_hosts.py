@@ -149,6 +149,9 @@ def test_the_captures_would_show_it(net: Net, tmp_path: Path) -> None:
         assert shown(capture.end()) == list(TEXTS)
 
 
+#: A Python that every user may run; the one of the tests may lie in somebody's home.
+PYTHON = "/usr/bin/python3"
+
 #: Whether it could use a socket, read a key, read a process's memory, and listen to the network.
 SNOOP = """
 import socket, sys
@@ -181,10 +184,10 @@ def test_another_user_of_the_machine_gets_nothing(net: Net) -> None:
         with serving(net) as processes:
             assert LETTER in kick_off(net.hosts["pi1"])
             where = [str(sockets["pi2"]), str(copy_of_the_key(net.hosts["pi2"], folder)), str(processes[0].pid)]
-            assert as_nobody("python3", "-c", SNOOP, *where).stdout.split() == ["no", "no", "no", "no"]
+            assert as_nobody(PYTHON, "-c", SNOOP, *where).stdout.split() == ["no", "no", "no", "no"]
             sockets["pi2"].chmod(0o666)
             (folder / "node.pem").chmod(0o644)
-            assert as_nobody("python3", "-c", SNOOP, *where).stdout.split() == ["yes", "yes", "no", "no"]
+            assert as_nobody(PYTHON, "-c", SNOOP, *where).stdout.split() == ["yes", "yes", "no", "no"]
             mine = subprocess.run([sys.executable, "-c", SNOOP, *where], capture_output=True, text=True, check=True, timeout=30)
             assert mine.stdout.split() == ["yes", "yes", "yes", "yes"]
     finally:
