@@ -250,7 +250,7 @@ impl Trial {
             self.sealed += 1;
             self.seal(number, to, 0);
         }
-        if number == WARM_UP || (number > WARM_UP && number % 1000 == 0) {
+        if number == WARM_UP || (number > WARM_UP && number.is_multiple_of(1000)) {
             self.memory.push((number, resident()));
         }
         self.attack();
@@ -298,7 +298,7 @@ impl Trial {
         let mut bytes = genuine.envelope.as_bytes().to_vec();
         let (place, end) = (self.dice.below(bytes.len()), bytes.len());
         match self.dice.below(16) {
-            0..4 => return self.deliver(at),
+            0..4 => self.deliver(at),
             4..7 => {
                 bytes[place] ^= 1 << self.dice.below(8);
                 self.deliver_altered("flipped", &genuine, &bytes);
