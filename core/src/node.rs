@@ -57,6 +57,7 @@ mod parts;
 mod peers;
 mod replies;
 mod request;
+mod task;
 mod ticket;
 mod upkeep;
 #[cfg(all(feature = "home", feature = "tcp"))]
@@ -77,6 +78,7 @@ use flights::{End, Flight, Flights};
 use hall::{Hall, Waiting};
 use peers::Peers;
 use replies::Replies;
+use task::AbortOnDrop;
 use ticket::Ended;
 
 /// Messages under way at a time. Who sends more waits.
@@ -583,23 +585,6 @@ impl<T: Transport + 'static> Inner<T> {
             Err(error) => Err(error),
         });
         fetched.await?.inspect_err(|error| tracing::warn!(%error, "a message that waited cannot be read")).ok()?
-    }
-}
-
-/// A task that ends with whoever waits for it.
-struct AbortOnDrop<R>(tokio::task::JoinHandle<R>);
-
-impl<R> Future for AbortOnDrop<R> {
-    type Output = Result<R, tokio::task::JoinError>;
-
-    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0).poll(context)
-    }
-}
-
-impl<R> Drop for AbortOnDrop<R> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

@@ -13,25 +13,23 @@ import importlib.util
 import inspect
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sealwire.audit import JsonLines
 from sealwire.exceptions import SealwireError
+from sealwire.stopping import Stopping
 
 if TYPE_CHECKING:
     from sealwire._sealwire import Entry, Node
 
 __all__ = ["main"]
 
-_STOPPED = 0
 _NOT_STARTED = 2
-_INTERRUPTED = 128 + signal.SIGINT
 
 
 class NotStarted(Exception):
@@ -107,23 +105,15 @@ def _until_stopped(node: Node, *, with_stdin: bool) -> int:
 
     Work that is not done by then is for the next process; nobody waits for its threads.
     """
-    code, stopped = _STOPPED, threading.Event()
-
-    def stop(number: int, _: FrameType | None) -> None:
-        nonlocal code
-        code = _INTERRUPTED if number == signal.SIGINT else _STOPPED
-        stopped.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    stopping = Stopping()
     if with_stdin:
-        threading.Thread(target=_at_end_of_stdin, args=(stopped.set,), daemon=True).start()
-    stopped.wait()
+        threading.Thread(target=_at_end_of_stdin, args=(stopping.event.set,), daemon=True).start()
+    stopping.event.wait()
     node.close()
     _say("stopped")
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)
+    os._exit(stopping.code)
 
 
 def _at_end_of_stdin(stop: Callable[[], None]) -> None:

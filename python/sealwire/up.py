@@ -12,16 +12,14 @@ import argparse
 import contextlib
 import fcntl
 import os
-import signal
 import socket
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from sealwire._sealwire import Home
 from sealwire.exceptions import SealwireError
+from sealwire.stopping import Stopping
 from sealwire.tables import Table, Unreadable, agents_of
 from sealwire.tending import Tended, Voice
 
@@ -30,9 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_STOPPED = 0
 _NOT_STARTED = 2
-_INTERRUPTED = 128 + signal.SIGINT
 
 #: Where agents listen, on the loopback device: ports that no system gives out by itself, from the first one after those of other commands.
 _PORTS = range(7460, 8192)
@@ -207,26 +203,18 @@ def _environment(table: Table) -> dict[str, str]:
 
 
 def _run(home: Home, path: Path, agents: list[Tended], voice: Voice) -> int:
-    code, stopped = _STOPPED, threading.Event()
-
-    def stop(number: int, _: FrameType | None) -> None:
-        nonlocal code
-        code = _INTERRUPTED if number == signal.SIGINT else _STOPPED
-        stopped.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    stopping = Stopping()
     for agent in agents:
         agent.start()
     roster = _Roster(home, path / "roster.cbor", [agent.home for agent in agents], voice)
-    while not stopped.wait(_LOOK):
+    while not stopping.event.wait(_LOOK):
         roster.look()
     for agent in reversed(agents):
         agent.stop()
     for agent in agents:
         agent.join_or_kill(_STOP_TIME)
     voice.say("stopped")
-    return code
+    return stopping.code
 
 
 class _Roster:

@@ -232,7 +232,7 @@ def test_what_is_no_way_is_named(homes: Homes) -> None:
     with pytest.raises(ValueError, match="not both"):
         Node(endpoint, via="nats://h", listen=["tcp://127.0.0.1:0"])
     with pytest.raises(TypeError, match="object has no `send`"):
-        Node(endpoint, via=object())  # type: ignore[arg-type] -- what is tested
+        Node(endpoint, via=object())  # type: ignore[arg-type]  # no transport: what is tested
 
 
 # --- objects of the user's --------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ def write(folder: Path, content: str) -> Path:
 
 
 def read(folder: Path, content: str, **arguments: object) -> NodeSettings:
-    return node_settings(write(folder, content), **{"environment": {}, **arguments})  # type: ignore[arg-type]
+    return node_settings(write(folder, content), **{"environment": {}, **arguments})  # type: ignore[arg-type]  # each test gives its own
 
 
 def test_without_a_file_nothing_is_said(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_transport_is_named_by_its_module(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(sys, "path", sys.path[:])
     (tmp_path / "ways_of_mine.py").write_text("from sealwire import MemoryTransport\ndef make(): return MemoryTransport()\none = make()\n")
     named = read(tmp_path, '[node]\nvia = "python:ways_of_mine:one"\n').via
-    assert named is sys.modules["ways_of_mine"].one  # type: ignore[attr-defined]
+    assert named is sys.modules["ways_of_mine"].one  # type: ignore[attr-defined]  # written above
     made = read(tmp_path, '[node]\nvia = "python:ways_of_mine:make"\n').via
     assert type(made).__name__ == "MemoryTransport"
     assert made is not named

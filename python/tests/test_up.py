@@ -381,7 +381,7 @@ def test_an_agent_with_a_user_of_its_own_reads_nothing_of_another(
     assert up.end() == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run an agent as another user")
 def test_a_home_that_its_user_cannot_reach_is_told(folder: Path) -> None:
     folder.chmod(0o700)
     (folder / "sealwire.toml").write_text(table("researcher", f'user = "{ACCOUNTS[0]}"'))

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod backup;
 pub mod case;
 pub mod cases;
 #[cfg(target_os = "linux")]

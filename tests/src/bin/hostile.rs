@@ -12,7 +12,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     sync::{
         Arc,
@@ -21,6 +21,7 @@ use std::{
 };
 
 use sealwire::{Address, Claims, Clock, Draft, Endpoint, Envelope, Form, Message, NodeKey, OpenError, Root, RosterClaims, RosterNode};
+use sealwire_tests::backup::copy;
 
 const START: u64 = 1_800_000_000;
 
@@ -153,20 +154,6 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.place);
     }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), &target).unwrap();
-        }
-    }
-    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
 }
 
 /// A genuine envelope: message `number`, from the peer of the site `to`.

@@ -7,22 +7,9 @@ use std::{
 };
 
 use sealwire::{Envelope, OpenError};
+use sealwire_tests::backup::copy;
 
 use crate::world::{Homely, Scratch};
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), &target).unwrap();
-        }
-    }
-    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
-}
 
 /// A home, a copy of it made before anything was opened, and an envelope that was opened after that.
 struct Saved {
