@@ -632,6 +632,18 @@ MUTANTS = (
         (Edit(SECRET, "        self.0.zeroize();\n", ""),),
     ),
     Mutant(
+        "something without an end in a file's place",
+        "core home::files::tests::what_is_no_file_or_has_no_end_is_not_read",
+        "whatever is there is read",
+        (Edit(FILES, "if !metadata.is_file() {", "if false {"),),
+    ),
+    Mutant(
+        "something without an end in a file's place",
+        "core home::files::tests::what_is_no_file_or_has_no_end_is_not_read",
+        "length only looked at before reading",
+        (Edit(FILES, "if bytes.len() > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }", "Ok(bytes)"),),
+    ),
+    Mutant(
         "keys that others can read",
         "home keys_that_others_can_read_are_refused",
         "modes not looked at",

@@ -27,6 +27,7 @@ use crate::{
     entropy::Entropy,
     error::{OpenError, Seconds, StoreFailed},
     key::{SigningKey, VerifyingKey},
+    limits::MAX_ROSTER,
     roster::{Roster, RosterClaims},
     secret::Secret,
 };
@@ -192,7 +193,7 @@ impl Home {
             (None, None) => return Err(self.incomplete()),
         };
         let path = self.path.join(ROSTER);
-        let bytes = fs::read(&path).map_err(|error| fail("read", &path, &error))?;
+        let bytes = files::read(&path, MAX_ROSTER).map_err(|error| fail("read", &path, &error))?;
         let roster = Roster::verify_kept(&bytes, &first).map_err(|error| damaged(&path, &error))?;
         let authority = match root {
             Some(root) if root.verifying_key() == roster.root() => Authority::Root(root),

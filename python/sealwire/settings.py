@@ -48,6 +48,11 @@ class Tls:
     key: Path | None = None
     """The key of `certificate`."""
 
+    def __post_init__(self) -> None:
+        """Refuse half of what this side shows: nothing would be shown then."""
+        if (self.certificate is None) != (self.key is None):
+            raise SettingsError("[node.tls], or `Tls`, needs `certificate` and `key` together")
+
 
 @dataclass(frozen=True)
 class Nats:
@@ -64,6 +69,15 @@ class Nats:
     """Bytes of all envelopes that wait: 1 GiB."""
     most_parcels: int | None = None
     """Envelopes that wait for one agent: 16,384."""
+
+    def __post_init__(self) -> None:
+        """Refuse half a login, which would be none, and two."""
+        if (self.user is None) != (self.password is None):
+            raise SettingsError(
+                f"a NATS server asks for a user and a password: give `user` and `password-file` in [node.nats], or {_USER} and {_PASSWORD}"
+            )
+        if self.user is not None and self.token is not None:
+            raise SettingsError("a NATS server asks for a user and a password or for a token, and both are given")
 
 
 @dataclass(frozen=True)
@@ -205,18 +219,13 @@ class _Table:
 
 def _tls(node: _Table) -> Tls | None:
     table = node.table("tls", "authority", "certificate", "key")
-    if table is None:
-        return None
-    tls = Tls(table.path("authority"), table.path("certificate"), table.path("key"))
-    if (tls.certificate is None) != (tls.key is None):
-        raise table.wrong("needs `certificate` and `key` together")
-    return tls
+    return Tls(table.path("authority"), table.path("certificate"), table.path("key")) if table is not None else None
 
 
 def _nats(node: _Table, environment: Mapping[str, str]) -> Nats:
     table = node.table("nats", "user", "password-file", "token-file", "prefix", "replicas", "most-bytes", "most-parcels")
     table = table or _Table(None, "node.nats", {})
-    nats = Nats(
+    return Nats(
         environment.get(_USER) or table.text("user"),
         environment.get(_PASSWORD) or table.first_line("password-file"),
         environment.get(_TOKEN) or table.first_line("token-file"),
@@ -225,13 +234,6 @@ def _nats(node: _Table, environment: Mapping[str, str]) -> Nats:
         table.number("most-bytes"),
         table.number("most-parcels"),
     )
-    if (nats.user is None) != (nats.password is None):
-        raise SettingsError(
-            f"a NATS server asks for a user and a password: give `user` and `password-file` in [node.nats], or {_USER} and {_PASSWORD}"
-        )
-    if nats.user is not None and nats.token is not None:
-        raise SettingsError("a NATS server asks for a user and a password or for a token, and both are given")
-    return nats
 
 
 def _found(via: str | Transport, folder: Path) -> str | Transport:

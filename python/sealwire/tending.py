@@ -31,6 +31,9 @@ _LONGEST_LINE = 65536
 #: Seconds for the last words of a process that has ended. Its own children may hold its output open for longer.
 _LAST_WORDS = 1.0
 
+#: What would move the cursor, colour the screen or ring: an agent's words are shown, its commands to the terminal are not.
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
 _SERVED = re.compile(r"sealwire: (\S+@\S+) served at ")
 
 
@@ -157,7 +160,7 @@ class Tended:
 
     def _listen(self, output: IO[bytes], served: threading.Event) -> None:
         for line in iter(lambda: output.readline(_LONGEST_LINE), b""):
-            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            text = _CONTROLS.sub("", line.decode("utf-8", "replace"))
             self._voice.line(self._table.name, text)
             if found := _SERVED.match(text):
                 served.set()

@@ -122,3 +122,12 @@ def test_one_way_at_a_time(tmp_path: Path) -> None:
     environment = {"SEALWIRE_NATS_USER": "u", "SEALWIRE_NATS_PASSWORD": "p", "SEALWIRE_NATS_TOKEN": "t"}
     with pytest.raises(SettingsError, match="both are given"):
         read(tmp_path, "", via="nats://h", environment=environment)
+
+
+def test_half_a_login_or_a_certificate_alone_would_be_none(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="user and a password"):
+        Nats(user="pi")
+    with pytest.raises(SettingsError, match="both are given"):
+        Nats("pi", "p", "t")
+    with pytest.raises(SettingsError, match="`certificate` and `key` together"):
+        Tls(certificate=tmp_path / "pi.pem")

@@ -9,6 +9,8 @@ use std::{
 
 use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding};
 
+use zeroize::Zeroizing;
+
 use super::lock;
 use crate::{
     error::StoreFailed,
@@ -17,7 +19,7 @@ use crate::{
 };
 
 /// Longest key file that is read, in bytes: four times what PKCS #8 PEM of an Ed25519 key takes.
-const MAX_KEY_FILE: u64 = 1024;
+const MAX_KEY_FILE: usize = 1024;
 
 /// An error that names what was tried, where, why it failed and what to do.
 pub(super) fn fail(what: &str, path: &Path, error: &io::Error) -> StoreFailed {
@@ -108,6 +110,36 @@ fn aside_of(path: &Path) -> PathBuf {
     aside
 }
 
+/// Reads a file of at most `limit` bytes. Root may run agents of other users, and what lies in their homes may be of their making: a pipe is not
+/// waited for, and nothing without an end is read to it.
+///
+/// # Errors
+/// [`io::ErrorKind::FileTooLarge`] if it is longer.
+pub(super) fn read(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    if metadata.len() > limit as u64 {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {} bytes, and at most {limit} are read", metadata.len())));
+    }
+    // One place for all of it: what may be a key is not left behind by a buffer that grew.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
+/// As [`read`], for a key.
+fn read_key_file(path: &Path, damaged: impl Fn() -> StoreFailed) -> Result<Zeroizing<Vec<u8>>, StoreFailed> {
+    read(path, MAX_KEY_FILE)
+        .map_err(|error| if error.kind() == io::ErrorKind::FileTooLarge { damaged() } else { fail("read", path, &error) })
+}
+
 /// Writes a file that must not exist yet. It appears whole.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreFailed> {
     let aside = aside_of(path);
@@ -178,7 +210,7 @@ pub(super) fn replace_key(path: &Path, key: &SigningKey) -> Result<(), StoreFail
     replace(path, &lock::seal(path, encode_key(path, key)?.as_bytes())?)
 }
 
-fn encode_key(path: &Path, key: &SigningKey) -> Result<zeroize::Zeroizing<String>, StoreFailed> {
+fn encode_key(path: &Path, key: &SigningKey) -> Result<Zeroizing<String>, StoreFailed> {
     let pem = key.as_dalek().to_pkcs8_pem(LineEnding::LF);
     pem.map_err(|_| StoreFailed(format!("cannot encode the key for `{}`", path.display())))
 }
@@ -197,26 +229,18 @@ pub(super) fn read_public_key(path: &Path) -> Result<VerifyingKey, StoreFailed> 
             path.display()
         ))
     };
-    let size = fs::metadata(path).map_err(|error| fail("read", path, &error))?.len();
-    if size > MAX_KEY_FILE {
-        return Err(damaged());
-    }
-    let pem = fs::read_to_string(path).map_err(|error| fail("read", path, &error))?;
-    let key = ed25519_dalek::VerifyingKey::from_public_key_pem(&pem).map_err(|_| damaged())?;
+    let bytes = read_key_file(path, damaged)?;
+    let pem = core::str::from_utf8(&bytes).map_err(|_| damaged())?;
+    let key = ed25519_dalek::VerifyingKey::from_public_key_pem(pem).map_err(|_| damaged())?;
     VerifyingKey::from_bytes(key.as_bytes()).map_err(|_| damaged())
 }
 
 pub(super) fn read_key(path: &Path) -> Result<SigningKey, StoreFailed> {
     check_private(path)?;
-    let size = fs::metadata(path).map_err(|error| fail("read", path, &error))?.len();
     let damaged = || {
         StoreFailed(format!("`{}` is not a whole Ed25519 key in PKCS #8 PEM; restore it from a backup or make a new home", path.display()))
     };
-    if size > MAX_KEY_FILE {
-        return Err(damaged());
-    }
-    let bytes = zeroize::Zeroizing::new(fs::read(path).map_err(|error| fail("read", path, &error))?);
-    let bytes = lock::unseal(path, bytes)?;
+    let bytes = lock::unseal(path, read_key_file(path, damaged)?)?;
     let pem = core::str::from_utf8(&bytes).map_err(|_| damaged())?;
     let key = ed25519_dalek::SigningKey::from_pkcs8_pem(pem).map_err(|_| damaged())?;
     Ok(SigningKey::from_dalek(key))
@@ -230,12 +254,9 @@ pub(super) fn write_secret(path: &Path, secret: &Secret<32>) -> Result<(), Store
 /// Reads it, straight to where it stays.
 pub(super) fn read_secret(path: &Path) -> Result<Secret<32>, StoreFailed> {
     check_private(path)?;
-    let file = File::open(path).map_err(|error| fail("read", path, &error))?;
-    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(MAX_KEY_FILE as usize));
-    file.take(MAX_KEY_FILE).read_to_end(&mut bytes).map_err(|error| fail("read", path, &error))?;
-    let bytes = lock::unseal(path, bytes)?;
-    Secret::try_init_with(|secret| bytes.as_slice().try_into().map(|bytes: &[u8; 32]| secret.copy_from_slice(bytes)))
-        .map_err(|_| StoreFailed(format!("`{}` is not a key of 32 bytes; restore it from a backup or make a new home", path.display())))
+    let damaged = || StoreFailed(format!("`{}` is not a key of 32 bytes; restore it from a backup or make a new home", path.display()));
+    let bytes = lock::unseal(path, read_key_file(path, damaged)?)?;
+    Secret::try_init_with(|secret| bytes.as_slice().try_into().map(|bytes: &[u8; 32]| secret.copy_from_slice(bytes))).map_err(|_| damaged())
 }
 
 /// That nobody but the owner can read `path`.
@@ -254,4 +275,31 @@ pub(super) fn check_private(path: &Path) -> Result<(), StoreFailed> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever owns a folder decides what is in it. A pipe that nobody writes to would be waited for, and zeroes have no end.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_no_file_or_has_no_end_is_not_read() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = std::env::temp_dir().join(format!("sealwire-read-{}", std::process::id()));
+        fs::create_dir(&folder)?;
+        let [pipe, endless, long, whole] = ["pipe", "endless", "long", "whole"].map(|name| folder.join(name));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status()?.success());
+        std::os::unix::fs::symlink("/dev/zero", &endless)?;
+        fs::write(&long, [7; 11])?;
+        fs::write(&whole, [7; 10])?;
+        let refused = |path: &Path| read(path, 10).err().map(|error| error.kind());
+        assert_eq!(refused(&pipe), Some(io::ErrorKind::InvalidInput));
+        assert_eq!(refused(&endless), Some(io::ErrorKind::InvalidInput));
+        assert_eq!(refused(&long), Some(io::ErrorKind::FileTooLarge));
+        assert_eq!(*read(&whole, 10)?, [7; 10]);
+        // One that grows after it was measured, as those of /proc do: they say that they are empty.
+        assert_eq!(refused(Path::new("/proc/self/status")), Some(io::ErrorKind::FileTooLarge));
+        fs::remove_dir_all(&folder)?;
+        Ok(())
+    }
 }

@@ -49,6 +49,9 @@ const LANES: u32 = 1;
 const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 const MAX_PASSES: u32 = 64;
 
+/// Longest lock that is read, in bytes: over four times what one has.
+const MAX_LOCK: usize = 1024;
+
 /// What an encrypted file begins with.
 const MAGIC: &[u8] = b"sealwire/1 locked\n";
 const SALT: usize = 32;
@@ -120,7 +123,7 @@ pub(super) fn unlock(home: &Path, passphrase: &str) -> Result<(), StoreFailed> {
 
 fn open(home: &Path, passphrase: &str) -> Result<HomeKey, StoreFailed> {
     let path = home.join(LOCK);
-    let bytes = fs::read(&path).map_err(|error| files::fail("read", &path, &error))?;
+    let bytes = files::read(&path, MAX_LOCK).map_err(|error| files::fail("read", &path, &error))?;
     let lock = decode(&bytes).map_err(|error| {
         StoreFailed(format!(
             "`{}` is damaged ({error}): without it nothing in the home can be read; restore it from a backup",

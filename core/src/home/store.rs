@@ -23,7 +23,7 @@ use crate::{
     error::StoreFailed,
     journal::{HeldKey, RECEIVE_KEY_KEPT, Row, Seen, Store},
     key::{ReceiveKey, ReceiveKeyId, SigningKey},
-    limits::{CLOCK_TOLERANCE, MAX_JOURNAL_ROWS, MAX_RECEIVE_KEYS},
+    limits::{CLOCK_TOLERANCE, MAX_JOURNAL_ROWS, MAX_RECEIVE_KEYS, MAX_ROSTER},
     roster::Roster,
     schedule::StoreKey,
     secret::Secret,
@@ -227,9 +227,9 @@ impl Store for HomeStore {
         let path = self.home.join(ROSTER);
         // Looked at first: what is written in between is read once more.
         let stamp = files::stamp(&path);
-        let kept = std::fs::read(&path).map_err(|error| files::fail("read", &path, &error))?;
+        let kept = files::read(&path, MAX_ROSTER).map_err(|error| files::fail("read", &path, &error))?;
         self.roster_read = stamp;
-        Ok(Some(kept))
+        Ok(Some(kept.to_vec()))
     }
 
     /// A file that is not there has nothing new to say; upkeep tells that it is missing.
