@@ -3,11 +3,7 @@
 //! As with nodes, the author of a one-way message keeps it until the reader has acknowledged it, one by one and after it was read; what is
 //! written together goes in one write. Nothing survives the process, and nobody is asked whether a frame is new.
 
-use std::{
-    collections::VecDeque,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, path::Path, time::Instant};
 
 use sealwire::transport::{
     Location,
@@ -18,7 +14,11 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{AT_ONCE, Measured, authority::Authority, processor_time};
+use crate::{
+    AT_ONCE, Measured,
+    authority::Authority,
+    side::{self, Side},
+};
 
 /// Bytes that are read or written in one go, as in sealwire's transport.
 const CHUNK: usize = 64 * 1024;
@@ -27,65 +27,74 @@ const CHUNK: usize = 64 * 1024;
 const REQUEST: u32 = 1 << 31;
 
 /// Frames in the clear.
-pub(crate) async fn tcp(size: usize, count: usize) -> Measured {
-    let (left, right) = connection().await;
-    measure(Box::new(left), Box::new(right), size, count).await
+pub(crate) fn tcp(sides: &[Side; 2], size: usize, count: usize) -> Measured {
+    measure(sides, connection(sides, None), size, count)
 }
 
 /// Frames under TLS 1.3, each side with a certificate.
-pub(crate) async fn mutual_tls(folder: &Path, size: usize, count: usize) -> Measured {
+pub(crate) fn mutual_tls(sides: &[Side; 2], folder: &Path, size: usize, count: usize) -> Measured {
     let authority = Authority::new(folder);
     let side = |name: &str| {
         authority.issue(name);
         let files = [folder.join(format!("{name}.pem")), folder.join(format!("{name}.key"))];
         Tls::builder().authority(folder.join("authority.pem")).certificate(&files[0], &files[1]).build().unwrap()
     };
-    let (dialling, listening, (left, right)) = (side("left"), side("right"), connection().await);
+    measure(sides, connection(sides, Some([side("left"), side("right")])), size, count)
+}
+
+fn connection([sending, receiving]: &[Side; 2], tls: Option<[Tls; 2]>) -> [ByteStream; 2] {
+    let [dialling, listening] = tls.map_or([None, None], |tls| tls.map(Some));
+    let listener = receiving.run(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
     let location: Location = "tls://127.0.0.1:1".parse().unwrap();
-    let (left, right) = tokio::join!(dialling.connect(Box::new(left), &location), listening.accept(Box::new(right)));
-    measure(left.unwrap().stream, right.unwrap().stream, size, count).await
+    let accepting = receiving.spawn(async move {
+        let stream = listener.accept().await.unwrap().0;
+        stream.set_nodelay(true).unwrap();
+        match listening {
+            None => Box::new(stream) as ByteStream,
+            Some(tls) => tls.accept(Box::new(stream)).await.unwrap().stream,
+        }
+    });
+    let left = sending.run(async move {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        match dialling {
+            None => Box::new(stream) as ByteStream,
+            Some(tls) => tls.connect(Box::new(stream), &location).await.unwrap().stream,
+        }
+    });
+    [left, receiving.run(async { accepting.await.unwrap() })]
 }
 
-async fn connection() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (left, right) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
-    let (left, right) = (left.unwrap(), right.unwrap().0);
-    left.set_nodelay(true).unwrap();
-    right.set_nodelay(true).unwrap();
-    (left, right)
-}
-
-async fn measure(left: ByteStream, right: ByteStream, size: usize, count: usize) -> Measured {
-    let serving = tokio::spawn(serve(right));
+fn measure(sides: &[Side; 2], [left, right]: [ByteStream; 2], size: usize, count: usize) -> Measured {
+    let [sending, receiving] = sides;
+    let serving = receiving.spawn(serve(right));
     let (reading, writing) = split(left);
     let (mut reading, mut writing) = (BufReader::with_capacity(CHUNK, reading), BufWriter::with_capacity(CHUNK, writing));
-    let body = vec![7_u8; size];
-    let mut times = Vec::new();
-    for _ in 0..20 + count.min(1000) {
-        let since = Instant::now();
-        write_frame(&mut writing, REQUEST, &body).await;
-        writing.flush().await.unwrap();
-        assert_eq!(read_frame(&mut reading).await.unwrap().1.len(), size);
-        times.push(since.elapsed());
-    }
-    times.drain(..20);
-    let (wall, cpu) = one_way(reading, writing, &body, count).await;
-    serving.await.unwrap();
-    Measured::new(count, wall, cpu, times)
+    let (reading, writing, times) = sending.run(async move {
+        let body = vec![7_u8; size];
+        let mut times = Vec::new();
+        for _ in 0..20 + count.min(1000) {
+            let since = Instant::now();
+            write_frame(&mut writing, REQUEST, &body).await;
+            writing.flush().await.unwrap();
+            assert_eq!(read_frame(&mut reading).await.unwrap().1.len(), size);
+            times.push(since.elapsed());
+        }
+        times.drain(..20);
+        (reading, writing, times)
+    });
+    let took = side::time(sides, one_way(reading, writing, vec![7_u8; size], count));
+    receiving.run(async { serving.await.unwrap() });
+    Measured::new(count, took, times)
 }
 
 /// Sends `count` frames, as many at a time as a node's senders have; ends when all are acknowledged.
-async fn one_way(
-    mut reading: BufReader<ReadHalf<ByteStream>>,
-    mut writing: BufWriter<WriteHalf<ByteStream>>,
-    body: &[u8],
-    count: usize,
-) -> (Duration, Duration) {
-    let (since, cpu) = (Instant::now(), processor_time());
+async fn one_way(mut reading: BufReader<ReadHalf<ByteStream>>, mut writing: BufWriter<WriteHalf<ByteStream>>, body: Vec<u8>, count: usize) {
     let (mut kept, mut sent) = (VecDeque::with_capacity(AT_ONCE), 0);
     while sent < count || !kept.is_empty() {
         while sent < count && kept.len() < AT_ONCE {
-            let body = body.to_vec();
+            let body = body.clone();
             write_frame(&mut writing, 0, &body).await;
             kept.push_back(body);
             sent += 1;
@@ -98,7 +107,6 @@ async fn one_way(
             kept.pop_front();
         }
     }
-    (since.elapsed(), processor_time() - cpu)
 }
 
 /// The other side: sends requests back, acknowledges what comes one way, until the connection ends.
