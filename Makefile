@@ -30,7 +30,7 @@ demo: $(VENV)/installed ## Run a sealed crew and three attacks on it. Needs no n
 	$(VENV)/bin/sealwire demo
 
 .PHONY: test
-test: lint test-rust test-python ## Everything that must hold before a change lands, but what needs a server or root.
+test: lint test-rust test-python test-native ## Everything that must hold before a change lands, but what needs a server or root.
 	@echo 'Left out: the transports over NATS, which need a server (make test-nats); three hosts, which need root (make test-hosts); C under'
 	@echo 'sanitizers, which needs g++ and valgrind (make test-ffi); the models, which need spin (make models).'
 
@@ -105,6 +105,11 @@ test-sdist: $(WHEELS)/tools ## Build the package from the source archive in dist
 .PHONY: test-python
 test-python: $(VENV)/tools
 	$(QUIET) $(VENV)/bin/python -m pytest python/tests tests/independent
+
+.PHONY: test-native
+test-native: check-rust $(VENV)/tools ## An agent in Rust as a coworker of a CrewAI crew.
+	cargo build --locked -p sealwire --features node,tcp --example coworker
+	$(QUIET) $(VENV)/bin/python -m pytest tests/native
 
 .PHONY: test-oldest
 test-oldest: $(OLDEST)/installed ## The CrewAI tests with the oldest CrewAI that is supported.
