@@ -107,8 +107,8 @@ test-python: $(VENV)/tools
 	$(QUIET) $(VENV)/bin/python -m pytest python/tests tests/independent
 
 .PHONY: test-native
-test-native: check-rust $(VENV)/tools ## An agent in Rust as a coworker of a CrewAI crew.
-	cargo build --locked -p sealwire --features node,tcp --example coworker
+test-native: check-rust $(VENV)/tools ## Examples in Rust: a coworker of a CrewAI crew, a signing agent.
+	cargo build --locked -p sealwire --features node,tcp --example coworker --example signing_agent
 	$(QUIET) $(VENV)/bin/python -m pytest tests/native
 
 .PHONY: test-oldest

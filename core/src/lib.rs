@@ -33,6 +33,7 @@ mod error;
 mod header;
 #[cfg(feature = "home")]
 mod home;
+mod identity;
 mod journal;
 #[cfg(feature = "node")]
 mod kept;
@@ -68,6 +69,7 @@ pub use error::{EntropyFailed, OpenError, SealError, StoreFailed};
 pub use header::{Acknowledged, Header, MessageRef};
 #[cfg(feature = "home")]
 pub use home::{Created, Home, Membership};
+pub use identity::IdentityKeys;
 pub use key::{InvalidKey, KeyId, LaneId, MessageId, RECEIVE_KEY_LEN, ReceiveKeyId, Thread, Thumbprint, VerifyingKey};
 pub use message::{Draft, Message, Sealed};
 pub use policy::{Direction, Policy, Request, Verdict};
