@@ -40,7 +40,7 @@ lint: $(VENV)/tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy -p sealwire --no-default-features --locked -- -D warnings
-	for feature in home pairing node unix tcp tls conformance; do cargo clippy -p sealwire --no-default-features --features $$feature --locked -- -D warnings; done
+	for feature in home pairing node unix tcp tls nats conformance stream; do cargo clippy -p sealwire --no-default-features --features $$feature --locked -- -D warnings; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	cd python && ../$(VENV)/bin/ruff check . ../tests

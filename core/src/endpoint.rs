@@ -13,7 +13,7 @@ use crate::{
     domain::{Authority, Domain},
     entropy::{Clock, Entropy, random},
     error::{EntropyFailed, OpenError},
-    identity::{Identity, IdentityKeys, KeysFailed},
+    identity::{Identity, IdentityKeys},
     journal::{Rows, Store},
     key::{LaneId, ReceiveKey, ReceiveKeyId, Thumbprint},
     lane::Lanes,
@@ -132,7 +132,7 @@ impl Endpoint {
 
     /// Signs a TLS handshake with the node's key.
     #[cfg(feature = "tls")]
-    pub(crate) fn sign_handshake(&self, message: &[u8]) -> Result<[u8; 64], KeysFailed> {
+    pub(crate) fn sign_handshake(&self, message: &[u8]) -> Result<[u8; 64], crate::identity::KeysFailed> {
         self.node.key.sign(message)
     }
 

@@ -20,6 +20,7 @@
 //! ChaCha20-Poly1305; SHA-256. There is no other.
 
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod address;
 mod audit;

@@ -133,7 +133,7 @@ fn without_a_good_signature_nothing_is_sealed_and_what_comes_opens() -> Outcome 
         let expected = format!("the signing key of `a@pi1` cannot be used: {reason}");
         assert_eq!(bare.seal(&a, &b, &Draft::new("task", "x")).err(), Some(SealError::KeysFailed(expected)));
         assert!(matches!(bare.host("c"), Err(EndpointError::KeysFailed(_))));
-        assert_eq!(bare.agents(), [a.clone()]);
+        assert_eq!(bare.agents(), std::slice::from_ref(&a));
         assert_eq!(bare.open(&other.seal(&b, &a, &Draft::new("note", "y"))?.envelope)?.body(), b"y");
     }
     keeper.becomes(Mood::Willing);
