@@ -14,8 +14,8 @@ use crate::key::{SigningKey, VerifyingKey};
 /// 4.4), or, with a node's key, a TLS 1.3 handshake; `docs/SPEC.md`, "Keys", has the first bytes. Each signature is verified here
 /// before it is used: whoever answers with another one only prevents work.
 ///
-/// A call blocks whoever seals, so it should give up within seconds. Receive keys and lanes stay in this process: messages are opened
-/// here, and only words are put into nobody's mouth without the keys.
+/// A call blocks whoever seals, so it should give up within seconds. Receive keys and lanes stay in this process, where messages are
+/// opened: who breaks into it reads what comes, but cannot take the signing keys along.
 ///
 /// See `core/examples/signing_agent.rs` for one over a Unix socket.
 pub trait IdentityKeys: Send + Sync {
