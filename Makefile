@@ -33,7 +33,7 @@ demo: $(VENV)/installed ## Run a sealed crew and three attacks on it. Needs no n
 	$(VENV)/bin/sealwire demo
 
 .PHONY: test
-test: lint test-rust test-python ## Everything that must hold before a change lands, but what needs a server or root.
+test: lint test-rust test-python test-native ## Everything that must hold before a change lands, but what needs a server or root.
 	@echo 'Left out: the transports over NATS, which need a server (make test-nats); three hosts, which need root (make test-hosts); C under'
 	@echo 'sanitizers, which needs g++ and valgrind (make test-ffi); the models, which need spin (make models).'
 
@@ -43,7 +43,7 @@ lint: $(VENV)/tools
 	cargo fmt --all --check
 	cargo clippy $(WHOLE) --all-targets -- -D warnings
 	cargo clippy -p sealwire --no-default-features --locked -- -D warnings
-	for feature in home pairing node unix tcp tls conformance; do cargo clippy -p sealwire --no-default-features --features $$feature --locked -- -D warnings; done
+	for feature in home pairing node unix tcp tls nats conformance stream; do cargo clippy -p sealwire --no-default-features --features $$feature --locked -- -D warnings; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	cd python && ../$(VENV)/bin/ruff check . ../tests
@@ -107,6 +107,11 @@ test-sdist: $(WHEELS)/tools ## Build the package from the source archive in dist
 .PHONY: test-python
 test-python: $(VENV)/tools
 	$(QUIET) $(VENV)/bin/python -m pytest python/tests tests/independent
+
+.PHONY: test-native
+test-native: check-rust $(VENV)/tools ## Examples in Rust: a coworker of a CrewAI crew, a signing agent.
+	cargo build --locked -p sealwire --features node,tcp --example coworker --example signing_agent
+	$(QUIET) $(VENV)/bin/python -m pytest tests/native
 
 .PHONY: test-oldest
 test-oldest: $(OLDEST)/installed ## The CrewAI tests with the oldest CrewAI that is supported.

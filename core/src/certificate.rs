@@ -6,8 +6,10 @@ use crate::{
     address::Address,
     cbor::{Malformed, Reader, Writer},
     domain::Domain,
+    endpoint::EndpointError,
     error::OpenError,
-    key::{KeyId, RECEIVE_KEY_LEN, ReceiveKeyId, ReceiveKeyPublic, SigningKey, Thumbprint, VerifyingKey},
+    identity::{Identity, KeysFailed},
+    key::{KeyId, RECEIVE_KEY_LEN, ReceiveKeyId, ReceiveKeyPublic, Thumbprint, VerifyingKey},
     labels,
     limits::{CERTIFICATE_LIFETIME, MAX_CERTIFICATE, MAX_RECEIVE_KEYS},
     roster::{Roster, check_time},
@@ -143,23 +145,30 @@ impl CertificateRequest {
     ///
     /// `made` is when the receive key was: the certificate ends with the key's time. Another process with a clock that is a little ahead may
     /// have made it.
-    pub(crate) fn sign(domain: &Domain, key: &SigningKey, subject: &Address, receive_key: &ReceiveKeyPublic, made: u64, now: u64) -> Self {
+    pub(crate) fn sign(
+        domain: &Domain,
+        key: &Identity,
+        subject: &Address,
+        receive_key: &ReceiveKeyPublic,
+        made: u64,
+        now: u64,
+    ) -> Result<Self, KeysFailed> {
         let expires = made.min(now).saturating_add(CERTIFICATE_LIFETIME);
         let payload = encode(subject, key.verifying_key(), [now, expires], core::slice::from_ref(receive_key));
-        Self(sign1::sign(REQUEST, domain, key, &payload))
+        sign1::sign_as(REQUEST, domain, key, &payload).map(Self)
     }
 
     /// Certifies the request, after checking that it was signed with the key it names.
-    pub(crate) fn certify(&self, domain: &Domain, node: &SigningKey, now: u64) -> Result<Certificate, OpenError> {
-        let claimed = Claimed::parse(REQUEST, &self.0)?;
-        let asked = decode(claimed.payload)?;
+    pub(crate) fn certify(&self, domain: &Domain, node: &Identity, now: u64) -> Result<Certificate, EndpointError> {
+        let claimed = Claimed::parse(REQUEST, &self.0).map_err(OpenError::Malformed)?;
+        let asked = decode(claimed.payload).map_err(OpenError::Malformed)?;
         let own = claimed.signer == asked.thumbprint().short() && claimed.is_signed_by(REQUEST, domain, &asked.key);
         if !own {
-            return Err(OpenError::NotAuthentic);
+            return Err(OpenError::NotAuthentic.into());
         }
         check_time(asked.issued, asked.expires, now)?;
         let payload = encode(&asked.subject, &asked.key, [asked.issued, asked.expires], &asked.receive_keys);
-        let bytes = sign1::sign(PROFILE, domain, node, &payload);
+        let bytes = sign1::sign_as(PROFILE, domain, node, &payload)?;
         Ok(Certificate { certifier: node.verifying_key().thumbprint().short(), bytes, ..asked })
     }
 }
@@ -244,32 +253,32 @@ mod tests {
     use crate::{
         domain::Root,
         entropy::System,
-        key::ReceiveKey,
+        key::{ReceiveKey, SigningKey},
         limits::CLOCK_TOLERANCE,
         roster::{RosterClaims, RosterNode},
     };
 
     struct World {
         root: Root,
-        node: SigningKey,
-        agent: SigningKey,
+        node: Identity,
+        agent: Identity,
         receive: ReceiveKey,
         roster: Roster,
     }
 
     fn world(hosts: &str) -> Result<World, Box<dyn std::error::Error>> {
-        let (root, node) = (Root::generate()?, SigningKey::generate(&System)?);
+        let (root, node) = (Root::generate()?, Identity::from(SigningKey::generate(&System)?));
         let mut listed = RosterNode::new("pi1", *node.verifying_key())?;
         listed.hosts = vec![hosts.into()];
         let roster = root.sign_roster(None, RosterClaims { nodes: vec![listed], ..RosterClaims::default() }, 1000);
-        Ok(World { root, node, agent: SigningKey::generate(&System)?, receive: ReceiveKey::generate(&System)?, roster })
+        Ok(World { root, node, agent: SigningKey::generate(&System)?.into(), receive: ReceiveKey::generate(&System)?, roster })
     }
 
     impl World {
         fn certificate(&self) -> Result<Certificate, Box<dyn std::error::Error>> {
             let subject = Address::new("researcher", "pi1")?;
             let domain = self.root.domain();
-            let request = CertificateRequest::sign(&domain, &self.agent, &subject, self.receive.public(), 1000, 1000);
+            let request = CertificateRequest::sign(&domain, &self.agent, &subject, self.receive.public(), 1000, 1000)?;
             Ok(request.certify(&domain, &self.node, 1000)?)
         }
 
@@ -323,7 +332,7 @@ mod tests {
         let mut payload = sound;
         payload[key_at..key_at + 32].copy_from_slice(key);
         payload[receive_key_at..receive_key_at + RECEIVE_KEY_LEN].copy_from_slice(receive_key);
-        Ok(sign1::sign(PROFILE, &world.root.domain(), &world.node, &payload))
+        Ok(sign1::sign_as(PROFILE, &world.root.domain(), &world.node, &payload)?)
     }
 
     /// Keys under which anybody can sign, or that are a second name of another key.
@@ -367,7 +376,7 @@ mod tests {
     fn a_receive_key_made_by_a_clock_a_little_ahead_is_certified() -> Result<(), Box<dyn std::error::Error>> {
         let world = world("*")?;
         let subject = Address::new("researcher", "pi1")?;
-        let request = CertificateRequest::sign(&world.root.domain(), &world.agent, &subject, world.receive.public(), 1001, 1000);
+        let request = CertificateRequest::sign(&world.root.domain(), &world.agent, &subject, world.receive.public(), 1001, 1000)?;
         assert_eq!(request.certify(&world.root.domain(), &world.node, 1000)?.expires(), 1000 + CERTIFICATE_LIFETIME);
         Ok(())
     }
@@ -379,7 +388,7 @@ mod tests {
         let subject = Address::new("researcher", "pi1")?;
         let payload = encode(&subject, world.agent.verifying_key(), [1000, 1600], &[world.receive.public().clone()]);
         let request = CertificateRequest(sign1::sign(REQUEST, &world.root.domain(), &thief, &payload));
-        assert_eq!(request.certify(&world.root.domain(), &world.node, 1000).err(), Some(OpenError::NotAuthentic));
+        assert_eq!(request.certify(&world.root.domain(), &world.node, 1000).err(), Some(OpenError::NotAuthentic.into()));
         Ok(())
     }
 }

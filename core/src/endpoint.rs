@@ -13,8 +13,9 @@ use crate::{
     domain::{Authority, Domain},
     entropy::{Clock, Entropy, random},
     error::{EntropyFailed, OpenError},
+    identity::{Identity, IdentityKeys},
     journal::{Rows, Store},
-    key::{LaneId, ReceiveKey, ReceiveKeyId, SigningKey, Thumbprint},
+    key::{LaneId, ReceiveKey, ReceiveKeyId, Thumbprint},
     lane::Lanes,
     limits::MAX_PEERS,
     policy::Policy,
@@ -60,6 +61,8 @@ pub struct Endpoint {
     audit: Box<dyn Audit>,
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
+    /// Who signs for the agents, if it is not this process.
+    keys: Option<Arc<dyn IdentityKeys>>,
     state: Mutex<State>,
     store: Mutex<Box<dyn Store>>,
     process: AtomicU32,
@@ -84,7 +87,7 @@ struct State {
 
 /// An agent of this endpoint.
 struct Agent {
-    key: Arc<SigningKey>,
+    key: Arc<Identity>,
     thumbprint: Thumbprint,
     certificate: Arc<Certificate>,
     receive_key_made: u64,
@@ -129,7 +132,7 @@ impl Endpoint {
 
     /// Signs a TLS handshake with the node's key.
     #[cfg(feature = "tls")]
-    pub(crate) fn sign_handshake(&self, message: &[u8]) -> [u8; 64] {
+    pub(crate) fn sign_handshake(&self, message: &[u8]) -> Result<[u8; 64], crate::identity::KeysFailed> {
         self.node.key.sign(message)
     }
 
@@ -144,7 +147,7 @@ impl Endpoint {
     /// Hosts an agent: makes or loads its keys and certifies it. Hosting it again changes nothing.
     ///
     /// # Errors
-    /// If `name` is not of its form, the roster does not let this node host it, or the home fails.
+    /// If `name` is not of its form, the roster does not let this node host it, the home fails, or whoever holds its key.
     pub fn host(&self, name: &str) -> Result<Address, EndpointError> {
         self.check_process()?;
         let address = Address::new(name, &self.node.name)?;
@@ -153,7 +156,10 @@ impl Endpoint {
         if self.state().agents.contains_key(&address) {
             return Ok(address);
         }
-        let key = Arc::new(self.store().agent_key(name, &*self.entropy)?);
+        let key = Arc::new(match &self.keys {
+            Some(keys) => Identity::elsewhere(keys, address.as_str())?,
+            None => self.store().agent_key(name, &*self.entropy)?.into(),
+        });
         self.certify(&address, key, self.clock.now())?;
         Ok(address)
     }

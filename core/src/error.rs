@@ -5,6 +5,7 @@ use core::fmt;
 use crate::{
     address::{Address, InvalidName},
     cbor::Malformed,
+    identity::KeysFailed,
     key::{InvalidKey, MessageId},
 };
 
@@ -63,6 +64,8 @@ pub enum SealError {
     Entropy(EntropyFailed),
     /// The home failed.
     Store(StoreFailed),
+    /// The author's key is elsewhere ([`crate::IdentityKeys`]) and did not sign.
+    KeysFailed(String),
 }
 
 impl fmt::Display for SealError {
@@ -79,6 +82,7 @@ impl fmt::Display for SealError {
             Self::AuditFailed(reason) => write!(f, "not sealed, because the audit log cannot be written: {reason}"),
             Self::Entropy(error) => write!(f, "not sealed: {error}"),
             Self::Store(error) => write!(f, "not sealed: {error}"),
+            Self::KeysFailed(reason) => write!(f, "not sealed: {reason}"),
         }
     }
 }
@@ -94,6 +98,12 @@ impl From<InvalidName> for SealError {
 impl From<EntropyFailed> for SealError {
     fn from(error: EntropyFailed) -> Self {
         Self::Entropy(error)
+    }
+}
+
+impl From<KeysFailed> for SealError {
+    fn from(error: KeysFailed) -> Self {
+        Self::KeysFailed(error.to_string())
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     error::{OpenError, Seconds, StoreFailed},
     key::{SigningKey, VerifyingKey},
     limits::MAX_ROSTER,
-    roster::{Roster, RosterClaims},
+    roster::{Roster, RosterClaims, RosterNode},
     secret::Secret,
 };
 
@@ -181,7 +181,7 @@ impl Home {
                 roster.display()
             ))
         })?;
-        Ok((NodeKey { name, key }, authority, roster))
+        Ok((NodeKey { name, key: key.into() }, authority, roster))
     }
 
     /// The roster, and who vouches for those that follow it: the root key, if it is here and has not been succeeded.
@@ -317,12 +317,12 @@ impl Builder {
 fn write_home(path: &Path, node: &str, builder: &Builder) -> Result<(), EndpointError> {
     let entropy = builder.entropy_source();
     let root = Root::generate_from(entropy)?;
-    let node = NodeKey { name: node.into(), key: SigningKey::generate(entropy)? };
-    let claims = RosterClaims { nodes: vec![node.listed()?], ..RosterClaims::default() };
+    let key = SigningKey::generate(entropy)?;
+    let claims = RosterClaims { nodes: vec![RosterNode::new(node, *key.verifying_key())?], ..RosterClaims::default() };
     let roster = root.sign_roster(None, claims, builder.now());
     files::write_key(&path.join(ROOT), root.signing_key())?;
     files::write_new(&path.join(ROSTER), roster.as_bytes())?;
-    write_node(path, &node.key, entropy)?;
+    write_node(path, &key, entropy)?;
     Ok(())
 }
 

@@ -20,6 +20,7 @@
 //! ChaCha20-Poly1305; SHA-256. There is no other.
 
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod address;
 mod audit;
@@ -33,6 +34,7 @@ mod error;
 mod header;
 #[cfg(feature = "home")]
 mod home;
+mod identity;
 mod journal;
 #[cfg(feature = "node")]
 mod kept;
@@ -68,6 +70,7 @@ pub use error::{EntropyFailed, OpenError, SealError, StoreFailed};
 pub use header::{Acknowledged, Header, MessageRef};
 #[cfg(feature = "home")]
 pub use home::{Created, Home, Membership};
+pub use identity::IdentityKeys;
 pub use key::{InvalidKey, KeyId, LaneId, MessageId, RECEIVE_KEY_LEN, ReceiveKeyId, Thread, Thumbprint, VerifyingKey};
 pub use message::{Draft, Message, Sealed};
 pub use policy::{Direction, Policy, Request, Verdict};

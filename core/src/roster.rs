@@ -93,7 +93,7 @@ pub struct RosterClaims {
 }
 
 /// A roster whose signature was checked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Roster {
     version: u64,
     previous: [u8; 32],
@@ -104,6 +104,18 @@ pub struct Roster {
     /// Whose signature was checked.
     root: VerifyingKey,
     bytes: Vec<u8>,
+}
+
+impl core::fmt::Debug for Roster {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Roster")
+            .field("domain", &self.domain)
+            .field("version", &self.version)
+            .field("issued", &self.issued)
+            .field("expires", &self.expires)
+            .field("claims", &self.claims)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Roster {

@@ -3,6 +3,7 @@
 use crate::{
     cbor::{Malformed, Reader, Writer},
     domain::Domain,
+    identity::{Identity, KeysFailed},
     key::{KeyId, SigningKey, VerifyingKey},
     labels,
 };
@@ -23,11 +24,23 @@ pub(crate) fn sig_structure(protected: &[u8], external_aad: &[u8], payload: &[u8
     writer.finish()
 }
 
+/// Signs with a key that is in this process.
 pub(crate) fn sign(profile: Profile, domain: &Domain, key: &SigningKey, payload: &[u8]) -> Vec<u8> {
     let protected = protected(profile, key.verifying_key().thumbprint().short());
     let signature = key.sign(&sig_structure(&protected, &external_aad(profile, domain), payload));
+    assemble(&protected, payload, &signature)
+}
+
+/// Signs with a key wherever it is.
+pub(crate) fn sign_as(profile: Profile, domain: &Domain, key: &Identity, payload: &[u8]) -> Result<Vec<u8>, KeysFailed> {
+    let protected = protected(profile, key.verifying_key().thumbprint().short());
+    let signature = key.sign(&sig_structure(&protected, &external_aad(profile, domain), payload))?;
+    Ok(assemble(&protected, payload, &signature))
+}
+
+fn assemble(protected: &[u8], payload: &[u8], signature: &[u8; 64]) -> Vec<u8> {
     let mut writer = Writer::with_capacity(payload.len() + protected.len() + 80);
-    writer.tag(labels::TAG_SIGN1).array(4).bytes(&protected).map(0).bytes(payload).bytes(&signature);
+    writer.tag(labels::TAG_SIGN1).array(4).bytes(protected).map(0).bytes(payload).bytes(signature);
     writer.finish()
 }
 

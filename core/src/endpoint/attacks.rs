@@ -9,7 +9,7 @@ use crate::{
     entropy::System,
     envelope::{Blinded, Plaintext, Route, Signed, assemble},
     header::Acknowledged,
-    key::ReceiveKeyPublic,
+    key::{ReceiveKeyPublic, SigningKey},
     limits::{CERTIFICATE_LIFETIME, CLOCK_TOLERANCE},
     schedule::{Hedge, LaneSecret, encapsulate, external_aad},
     sign1::sig_structure,
@@ -42,7 +42,7 @@ struct Hosts {
 
 fn node(name: &str) -> NodeKey {
     let seed = Secret::init_with(|seed| seed.iter_mut().zip(name.bytes()).for_each(|(byte, letter)| *byte = letter));
-    NodeKey { name: name.into(), key: SigningKey::from_seed(&seed) }
+    NodeKey { name: name.into(), key: SigningKey::from_seed(&seed).into() }
 }
 
 fn hosts() -> Result<Hosts, Box<dyn std::error::Error>> {
@@ -97,7 +97,7 @@ impl Inner {
             blind: [7; 16],
             body: body.into(),
         };
-        inner.signature = agent.key.sign(&inner.to_sign(author));
+        inner.signature = agent.key.sign(&inner.to_sign(author)).expect("the key is in this process");
         inner
     }
 
@@ -303,7 +303,7 @@ fn an_expired_certificate_in_a_fresh_message() -> Outcome {
     let agent = own(&hosts.three);
     let certified = |issued: u64| -> Result<Inner, Box<dyn std::error::Error>> {
         let receive_key = agent.certificate.receive_key().ok_or("no receive key")?;
-        let request = CertificateRequest::sign(&hosts.three.domain, &agent.key, &hosts.m, receive_key, issued, issued);
+        let request = CertificateRequest::sign(&hosts.three.domain, &agent.key, &hosts.m, receive_key, issued, issued)?;
         let certificate = request.certify(&hosts.three.domain, &hosts.three.node.key, issued)?;
         let inner = Inner::sign(&hosts.three, &hosts.header_of_m()?, "x");
         Ok(Inner { certificate: Some(certificate.as_bytes().to_vec()), ..inner })

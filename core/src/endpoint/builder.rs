@@ -13,6 +13,7 @@ use crate::{
     domain::{Authority, Root},
     entropy::{Clock, Entropy, System},
     error::{EntropyFailed, OpenError, StoreFailed},
+    identity::{Identity, IdentityKeys, KeysFailed},
     journal::{MemoryStore, Rows, Store},
     key::{SigningKey, VerifyingKey},
     lane::Lanes,
@@ -25,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub struct NodeKey {
     pub(crate) name: String,
-    pub(crate) key: SigningKey,
+    pub(crate) key: Identity,
 }
 
 impl NodeKey {
@@ -39,13 +40,22 @@ impl NodeKey {
 
     fn generate_from(name: &str, entropy: &dyn Entropy) -> Result<Self, EndpointError> {
         check_name(name)?;
-        Ok(Self { name: name.into(), key: SigningKey::generate(entropy)? })
+        Ok(Self { name: name.into(), key: SigningKey::generate(entropy)?.into() })
+    }
+
+    /// A node whose key is elsewhere, under the node's name.
+    ///
+    /// # Errors
+    /// If `name` cannot be a node's name, or `keys` do not say the public key.
+    pub fn elsewhere(name: &str, keys: &Arc<dyn IdentityKeys>) -> Result<Self, EndpointError> {
+        check_name(name)?;
+        Ok(Self { name: name.into(), key: Identity::elsewhere(keys, name)? })
     }
 
     /// The node as a roster lists it, allowed to host every name.
     ///
     /// # Errors
-    /// Never for a node made by [`NodeKey::generate`].
+    /// Never: the name was checked before.
     pub fn listed(&self) -> Result<RosterNode, InvalidName> {
         RosterNode::new(&self.name, *self.key.verifying_key())
     }
@@ -70,6 +80,8 @@ pub enum EndpointError {
     Store(StoreFailed),
     /// The source of randomness failed.
     Entropy(EntropyFailed),
+    /// A key is elsewhere ([`IdentityKeys`]) and could not be asked for, or did not sign.
+    KeysFailed(String),
 }
 
 impl fmt::Display for EndpointError {
@@ -81,6 +93,7 @@ impl fmt::Display for EndpointError {
             Self::Refused(error) => write!(f, "{error}"),
             Self::Store(error) => write!(f, "{error}"),
             Self::Entropy(error) => write!(f, "{error}"),
+            Self::KeysFailed(reason) => f.write_str(reason),
         }
     }
 }
@@ -97,6 +110,12 @@ macro_rules! endpoint_error_from {
     };
 }
 
+impl From<KeysFailed> for EndpointError {
+    fn from(error: KeysFailed) -> Self {
+        Self::KeysFailed(error.to_string())
+    }
+}
+
 endpoint_error_from!(InvalidName => Invalid, OpenError => Refused, StoreFailed => Store, EntropyFailed => Entropy);
 
 /// How an [`Endpoint`] is made.
@@ -105,11 +124,12 @@ pub struct Builder {
     audit: Box<dyn Audit>,
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
+    keys: Option<Arc<dyn IdentityKeys>>,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { policy: Box::new(AllowAuthentic), audit: Box::new(NoLog), clock: Box::new(System), entropy: Box::new(System) }
+        Self { policy: Box::new(AllowAuthentic), audit: Box::new(NoLog), clock: Box::new(System), entropy: Box::new(System), keys: None }
     }
 }
 
@@ -145,6 +165,15 @@ impl Builder {
     #[must_use]
     pub fn entropy(mut self, entropy: impl Entropy + 'static) -> Self {
         self.entropy = Box::new(entropy);
+        self
+    }
+
+    /// Has the agents' messages signed elsewhere: no agent of this endpoint has a signing key in this process or in its home.
+    ///
+    /// The node's key, which certifies them, is apart from that: [`NodeKey::elsewhere`], for an endpoint without a home.
+    #[must_use]
+    pub fn identity_keys(mut self, keys: &Arc<dyn IdentityKeys>) -> Self {
+        self.keys = Some(Arc::clone(keys));
         self
     }
 
@@ -198,11 +227,11 @@ impl Builder {
             lanes: Lanes::default(),
             near: Rows::default(),
         };
-        let Self { policy, audit, clock, entropy } = self;
+        let Self { policy, audit, clock, entropy, keys } = self;
         let process = AtomicU32::new(std::process::id());
         let (state, store, upkeep) = (Mutex::new(state), Mutex::new(store), Mutex::new(0));
         let domain = roster_domain;
-        Ok(Endpoint { domain, authority, node, hedge, policy, audit, clock, entropy, state, store, process, upkeep })
+        Ok(Endpoint { domain, authority, node, hedge, policy, audit, clock, entropy, keys, state, store, process, upkeep })
     }
 
     #[cfg(feature = "home")]

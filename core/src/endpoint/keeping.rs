@@ -15,6 +15,7 @@ use crate::{
     envelope::{Blinded, Envelope, Form, Signed},
     error::{OpenError, SealError, StoreFailed},
     header::{Header, MessageRef},
+    identity::KeysFailed,
     journal::{Arrival, Change, Left, RowKey, Seen, Work},
     kept::Kept,
     key::{LaneId, MessageId, Thumbprint},
@@ -330,7 +331,7 @@ impl Endpoint {
     }
 
     /// What time it is here, for who asked with `nonce`.
-    pub(crate) fn sign_clock(&self, nonce: &Nonce) -> Vec<u8> {
+    pub(crate) fn sign_clock(&self, nonce: &Nonce) -> Result<Vec<u8>, KeysFailed> {
         sign_clock(&self.node, &self.domain, nonce, self.clock.now())
     }
 

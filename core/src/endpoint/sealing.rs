@@ -79,8 +79,8 @@ impl Endpoint {
         now: u64,
     ) -> Result<(Sealed, Written<'a>), SealError> {
         match self.keep_current(now) {
-            // An agent that may not be certified any more is told so below, when it is its turn; the others go on.
-            Ok(()) | Err(EndpointError::NotAllowed(_)) => {}
+            // An agent that may not or cannot be certified any more is told so below, when it is its turn; the others go on.
+            Ok(()) | Err(EndpointError::NotAllowed(_) | EndpointError::KeysFailed(_)) => {}
             Err(error) => return Err(seal_error(error)),
         }
         check_draft(draft)?;
@@ -196,7 +196,7 @@ impl Endpoint {
         }
         let content = Blinded { blind: self.random()?, body };
         let to_sign = sig_structure(&protected, &external_aad(&self.domain), &content.digest());
-        let (signature, digest) = (plan.author.key.sign(&to_sign), Sha256::digest(&to_sign).into());
+        let (signature, digest) = (plan.author.key.sign(&to_sign)?, Sha256::digest(&to_sign).into());
         let written = Written { protected, content, signature, digest, pair: plan.pair };
         let envelope = self.seal_written(&header, &written, plan, now)?;
         Ok((Sealed { envelope, header }, written))
@@ -263,5 +263,6 @@ pub(super) fn seal_error(error: EndpointError) -> SealError {
         EndpointError::Refused(error) => SealError::Store(StoreFailed(error.to_string())),
         EndpointError::Store(error) => SealError::Store(error),
         EndpointError::Entropy(error) => SealError::Entropy(error),
+        EndpointError::KeysFailed(reason) => SealError::KeysFailed(reason),
     }
 }

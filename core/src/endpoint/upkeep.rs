@@ -8,8 +8,9 @@ use crate::{
     certificate::CertificateRequest,
     domain::Authority,
     error::{OpenError, StoreFailed},
+    identity::Identity,
     journal::{HeldKey, RECEIVE_KEY_KEPT, Rows, Store},
-    key::{ReceiveKey, SigningKey},
+    key::ReceiveKey,
     lane::Lanes,
     limits::{CERTIFICATE_RENEWAL, CLOCK_TOLERANCE},
 };
@@ -23,7 +24,7 @@ const CERTIFY_AGAIN: u64 = 10;
 
 impl Endpoint {
     /// Makes the agent's certificate, with a receive key that is young enough or new.
-    pub(super) fn certify(&self, address: &Address, key: Arc<SigningKey>, now: u64) -> Result<(), EndpointError> {
+    pub(super) fn certify(&self, address: &Address, key: Arc<Identity>, now: u64) -> Result<(), EndpointError> {
         let thumbprint = key.verifying_key().thumbprint();
         let life = self.state().life;
         let reader = |key, made| Arc::new(Reader { agent: address.clone(), thumbprint, key, made, life });
@@ -34,7 +35,7 @@ impl Endpoint {
         }
         let readers: Vec<_> = held.into_iter().map(|held| reader(held.key, held.created)).collect();
         let Some(newest) = readers.first().cloned() else { return Ok(()) };
-        let request = CertificateRequest::sign(&self.domain, &key, address, newest.key.public(), newest.made, now);
+        let request = CertificateRequest::sign(&self.domain, &key, address, newest.key.public(), newest.made, now)?;
         let certificate = Arc::new(request.certify(&self.domain, &self.node.key, now)?);
         certificate.check_now(&self.current_roster(), now).map_err(|error| match error {
             OpenError::Revoked => EndpointError::NotAllowed(address.clone()),
@@ -100,7 +101,7 @@ impl Endpoint {
     }
 
     /// The hosted agents whose certificate or receive key is to be renewed.
-    pub(super) fn due(&self, now: u64) -> Vec<(Address, Arc<SigningKey>)> {
+    pub(super) fn due(&self, now: u64) -> Vec<(Address, Arc<Identity>)> {
         let is_due = |agent: &Agent| !is_young(agent.certificate.issued(), now) || !is_young(agent.receive_key_made, now);
         let state = self.state();
         state.agents.iter().filter(|(_, agent)| is_due(agent)).map(|(address, agent)| (address.clone(), Arc::clone(&agent.key))).collect()

@@ -41,7 +41,7 @@ impl Joining {
         files::check_private(&home.path)?;
         home.check_may_join(domain, name)?;
         let key = files::read_key(&home.path.join(NODE))?;
-        Ok(Self { node: NodeKey { name: name.into(), key }, home })
+        Ok(Self { node: NodeKey { name: name.into(), key: key.into() }, home })
     }
 
     pub(crate) fn home(&self) -> &Home {

@@ -6,6 +6,7 @@ use crate::{
     cbor::Writer,
     domain::Domain,
     endpoint::NodeKey,
+    identity::KeysFailed,
     labels,
     sign1::{self, Profile},
 };
@@ -23,10 +24,10 @@ pub(crate) const MAX_ANSWER: usize = 512;
 const PROFILE: Profile = Profile { typ: labels::TYP_CLOCK, label: labels::CLOCK };
 
 /// Answers with the time `now` and the version of this program.
-pub(crate) fn sign(node: &NodeKey, domain: &Domain, nonce: &Nonce, now: u64) -> Vec<u8> {
+pub(crate) fn sign(node: &NodeKey, domain: &Domain, nonce: &Nonce, now: u64) -> Result<Vec<u8>, KeysFailed> {
     let mut writer = Writer::with_capacity(MAX_ANSWER);
     writer.array(4).text(&node.name).bytes(nonce).uint(now).text(env!("CARGO_PKG_VERSION"));
-    sign1::sign(PROFILE, domain, &node.key, &writer.finish())
+    sign1::sign_as(PROFILE, domain, &node.key, &writer.finish())
 }
 
 /// The time and the version in an answer of the node `name` to `nonce`.
@@ -64,14 +65,14 @@ mod tests {
         let claims = RosterClaims { nodes: vec![node.listed()?, other.listed()?], ..RosterClaims::default() };
         let roster = root.sign_roster(None, claims, 1_800_000_000);
         let domain = roster.domain();
-        let answer = sign(&node, &domain, &[7; 16], 1_800_000_432);
+        let answer = sign(&node, &domain, &[7; 16], 1_800_000_432)?;
         assert!(answer.len() <= MAX_ANSWER);
         assert_eq!(verify(&answer, &roster, "pi2", &[7; 16])?, (1_800_000_432, env!("CARGO_PKG_VERSION").to_owned()));
 
         assert_eq!(verify(&answer, &roster, "pi2", &[8; 16]), Err(OpenError::Misdirected), "another question");
         assert_eq!(verify(&answer, &roster, "pi3", &[7; 16]), Err(OpenError::UnknownSigner), "another node");
         let borrowed = NodeKey { name: "pi3".into(), key: node.key };
-        assert_eq!(verify(&sign(&borrowed, &domain, &[7; 16], 1), &roster, "pi2", &[7; 16]), Err(OpenError::Misdirected), "another name");
+        assert_eq!(verify(&sign(&borrowed, &domain, &[7; 16], 1)?, &roster, "pi2", &[7; 16]), Err(OpenError::Misdirected), "another name");
         for at in 0..answer.len() {
             let mut altered = answer.clone();
             altered[at] ^= 1;

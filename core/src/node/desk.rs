@@ -290,6 +290,7 @@ impl<T: Transport + 'static> Inner<T> {
                 | SealError::ReaderExpired(_)
                 | SealError::Store(_)
                 | SealError::Entropy(_)
+                | SealError::KeysFailed(_)
                 | SealError::AuditFailed(_)),
             ) => {
                 tracing::debug!(to = %outgoing.to, %error, "not sealed anew yet");

@@ -184,7 +184,10 @@ impl<T: Transport + 'static> Inner<T> {
             Notice::Roster(roster) => self.look_at_roster(&roster),
             Notice::AskTime { asker, nonce } => {
                 if self.peers().clocks.allows(asker.clone(), now) {
-                    self.tell(&asker, Notice::Time(self.endpoint.sign_clock(&nonce)));
+                    match self.endpoint.sign_clock(&nonce) {
+                        Ok(time) => self.tell(&asker, Notice::Time(time)),
+                        Err(error) => tracing::warn!(%error, "the time is not told"),
+                    }
                 }
             }
             // Commands ask for it; nobody here has.

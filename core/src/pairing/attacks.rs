@@ -48,7 +48,7 @@ struct World {
 }
 
 fn node(name: &str, seed: u64) -> Result<NodeKey, EntropyFailed> {
-    Ok(NodeKey { name: name.into(), key: crate::key::SigningKey::generate(&drawn(seed))? })
+    Ok(NodeKey { name: name.into(), key: crate::key::SigningKey::generate(&drawn(seed))?.into() })
 }
 
 /// How far a conversation came.
@@ -282,17 +282,17 @@ fn an_invite_found_later_opens_no_recording() -> Outcome {
 #[test]
 fn a_request_without_its_key() -> Outcome {
     let world = World::new()?;
-    let key = crate::key::SigningKey::from_seed(&Secret::init_with(|seed| seed.fill(3)));
+    let key = crate::key::SigningKey::from_seed(&Secret::init_with(|seed| seed.fill(3))).into();
     let stolen = inviter::Request { node: "pi2".into(), key: *world.node.key.verifying_key(), hosts: vec![], addresses: vec![] };
     let domain = world.invite.domain();
     let conversation = Transcript::of(&domain);
-    let signed_by_another = stolen.sign(NOW, &key, &domain, conversation);
+    let signed_by_another = stolen.sign(NOW, &key, &domain, conversation)?;
     let verify = |content: &[u8], conversation| inviter::Request::verify(content, &domain, conversation).map(|(_, request)| request);
     assert_eq!(verify(&signed_by_another, conversation).err(), Some(PairingError::NotAuthentic));
-    let own = stolen.sign(NOW, &world.node.key, &domain, conversation);
+    let own = stolen.sign(NOW, &world.node.key, &domain, conversation)?;
     assert_eq!(verify(&own, conversation)?, stolen);
     assert_eq!(verify(&own, conversation.after(b"another")).err(), Some(PairingError::NotAuthentic), "said in another conversation");
-    let elsewhere = stolen.sign(NOW, &world.node.key, &Root::generate()?.domain(), conversation);
+    let elsewhere = stolen.sign(NOW, &world.node.key, &Root::generate()?.domain(), conversation)?;
     assert_eq!(verify(&elsewhere, conversation).err(), Some(PairingError::NotAuthentic), "said in another domain");
     Ok(())
 }

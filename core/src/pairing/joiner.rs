@@ -76,7 +76,7 @@ impl<'i> Welcomed<'i> {
         let Self { invite, schedule, first_root, said } = self;
         let request = Request { node: invite.node().into(), key: *node.key.verifying_key(), hosts, addresses };
         request.check().map_err(|what| crate::address::InvalidName { what })?;
-        let content = request.sign(now, &node.key, &invite.domain, said);
+        let content = request.sign(now, &node.key, &invite.domain, said)?;
         let sealed = message::seal(&schedule, REQUEST, said, content);
         let message = message::write(schedule.prover(), REQUEST, said, &sealed);
         let said = said.after(&message);

@@ -8,7 +8,9 @@ use crate::{
     address::check_name,
     cbor::{Malformed, Reader, Writer},
     domain::Domain,
-    key::{RECEIVE_KEY_LEN, ReceiveKeyPublic, SigningKey, VerifyingKey},
+    error::StoreFailed,
+    identity::Identity,
+    key::{RECEIVE_KEY_LEN, ReceiveKeyPublic, VerifyingKey},
     labels,
     limits::{MAX_LABEL, MAX_NODE_ADDRESS, MAX_NODE_ADDRESSES, MAX_ROSTER},
     roster::{MAX_PATTERNS, check_node_address, check_pattern, read_words, write_words},
@@ -175,14 +177,14 @@ pub struct Request {
 
 impl Request {
     /// Content of message 3.
-    pub(super) fn sign(&self, time: u64, key: &SigningKey, domain: &Domain, conversation: Transcript) -> Vec<u8> {
+    pub(super) fn sign(&self, time: u64, key: &Identity, domain: &Domain, conversation: Transcript) -> Result<Vec<u8>, StoreFailed> {
         let mut writer = Writer::with_capacity(MAX_MESSAGE);
         writer.map(5).int(1).text(&self.node).int(2).bytes(self.key.as_bytes());
         write_words(writer.int(3), &self.hosts);
         write_words(writer.int(4), &self.addresses);
         writer.int(5).bytes(conversation.as_bytes());
-        let signed = sign1::sign(PROFILE, domain, key, &writer.finish());
-        Writer::with_capacity(signed.len() + 16).array(2).uint(time).bytes(&signed).finish()
+        let signed = sign1::sign_as(PROFILE, domain, key, &writer.finish()).map_err(|error| StoreFailed(error.to_string()))?;
+        Ok(Writer::with_capacity(signed.len() + 16).array(2).uint(time).bytes(&signed).finish())
     }
 
     /// The time by the joiner's clock, and the request, if the key it names signed it in this conversation.

@@ -1,6 +1,6 @@
 //! [`Builder`]: what a [`Streams`] is made of.
 
-use std::{io, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use tokio::sync::{Semaphore, watch};
 
@@ -14,6 +14,13 @@ pub struct Builder {
     listen: Vec<String>,
     peers: Vec<(String, String)>,
     sockets: Sockets,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { names, listen, peers, .. } = self;
+        f.debug_struct("Builder").field("names", names).field("listen", listen).field("peers", peers).finish_non_exhaustive()
+    }
 }
 
 impl Builder {

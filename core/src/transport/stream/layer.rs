@@ -1,6 +1,6 @@
 //! [`Layer`]: what may lie between a socket and the frames, such as TLS.
 
-use core::{future::Future, pin::Pin};
+use core::{fmt, future::Future, pin::Pin};
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,6 +24,12 @@ pub struct Secured {
     pub stream: ByteStream,
     /// The node the other side has proven to be, if the layer proves such things. It may then speak for this node and its agents only.
     pub node: Option<String>,
+}
+
+impl fmt::Debug for Secured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secured").field("node", &self.node).finish_non_exhaustive()
+    }
 }
 
 /// Wraps a connection that was just made: a handshake, then bytes both ways.

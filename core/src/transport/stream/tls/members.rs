@@ -202,7 +202,7 @@ impl SigningKey for NodeKey {
 
 impl Signer for NodeKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        Ok(self.0.sign_handshake(message).to_vec())
+        self.0.sign_handshake(message).map(|signature| signature.to_vec()).map_err(|error| Error::General(error.to_string()))
     }
 
     fn scheme(&self) -> SignatureScheme {
