@@ -110,7 +110,7 @@ test-python: $(VENV)/tools
 
 .PHONY: test-native
 test-native: check-rust $(VENV)/tools ## Examples in Rust: a coworker of a CrewAI crew, a signing agent.
-	cargo build --locked -p sealwire --features node,tcp --example coworker --example signing_agent
+	cargo test $(WHOLE) --no-run
 	$(QUIET) $(VENV)/bin/python -m pytest tests/native
 
 .PHONY: test-oldest
