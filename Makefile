@@ -71,6 +71,7 @@ test-nats: check-rust $(VENV)/tools ## The transports over NATS, against a real 
 test-ffi: check-rust $(VENV)/tools ## The C interface: its header; C programs, plain, under sanitizers and valgrind; C and Python. Needs g++ and valgrind.
 	SEALWIRE_REQUIRE_C=1 cargo test -p sealwire-ffi --locked
 	cargo build -p sealwire-ffi --locked
+	cargo build -p sealwire-tests --locked --bin case-home
 	$(QUIET) $(VENV)/bin/python -m pytest tests/c
 
 .PHONY: ffi-header
