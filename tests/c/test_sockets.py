@@ -1,4 +1,4 @@
-"""An agent in C and one in Python (`ffi/examples/sockets.*`), in two homes of one domain, over a Unix socket; each asks and each answers."""
+"""An agent in C and one in Python (`ffi/examples/sockets.*`), in two homes of one domain, over a Unix socket; each asks, each answers."""
 
 from __future__ import annotations
 
