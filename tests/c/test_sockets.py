@@ -115,7 +115,7 @@ def test_an_answer_comes_back_and_nobody_between_reads_along(two: Two) -> None:
 @pytest.mark.parametrize("altered", ["asker", "answerer"])
 def test_what_is_altered_on_the_way_is_refused(two: Two, altered: str) -> None:
     def flip(who: str, number: int, data: bytes) -> bytes:
-        return bytes([*data[:-1], data[-1] ^ 1]) if (who, number) == (altered, 1) else data
+        return bytes([*data[:100], data[100] ^ 1, *data[101:]]) if (who, number) == (altered, 1) else data
 
     answering, carrier = two.answer(), two.between(flip)
     asking = two.ask("between")
