@@ -46,8 +46,8 @@ lint: $(VENV)/tools
 	for feature in home pairing node unix tcp tls nats conformance stream; do cargo clippy -p sealwire --no-default-features --features $$feature --locked -- -D warnings; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	cd python && ../$(VENV)/bin/ruff check . ../tests
-	cd python && ../$(VENV)/bin/ruff format --check . ../tests
+	cd python && ../$(VENV)/bin/ruff check . ../tests ../ffi/examples
+	cd python && ../$(VENV)/bin/ruff format --check . ../tests ../ffi/examples
 	cd python && ../$(VENV)/bin/mypy sealwire
 	cd python && MYPYPATH=. ../$(VENV)/bin/stubtest sealwire._sealwire
 
@@ -70,9 +70,10 @@ test-nats: check-rust $(VENV)/tools ## The transports over NATS, against a real 
 	SEALWIRE_REQUIRE_NATS=1 $(QUIET) $(VENV)/bin/python -m pytest python/tests/test_node_ways.py -k server
 
 .PHONY: test-ffi
-test-ffi: check-rust $(VENV)/tools ## The C interface: its header; C programs, plain, under sanitizers and valgrind; C and Python. Needs g++ and valgrind.
+test-ffi: check-rust $(VENV)/tools ## The C interface: its header; C programs, plain, under sanitizers and valgrind; C and Python, through files and sockets. Needs g++ and valgrind.
 	SEALWIRE_REQUIRE_C=1 cargo test -p sealwire-ffi --locked
 	cargo build -p sealwire-ffi --locked
+	cargo test $(WHOLE) --no-run
 	$(QUIET) $(VENV)/bin/python -m pytest tests/c
 
 .PHONY: ffi-header

@@ -63,6 +63,25 @@ fn under_valgrind() -> Outcome {
     Ok(())
 }
 
+/// What C passes wrongly by mistake: the calls are made from the header, so no function is forgotten.
+#[test]
+fn null_and_wrong_lengths_are_errors_of_every_function() -> Outcome {
+    let calls = wrong_calls(&fs::read_to_string(root().join("include/sealwire.h"))?)?;
+    let count = calls.matches("FAILS(").count();
+    assert!(count > 150, "only {count} calls were made from the header");
+    fs::write(folder()?.join("calls.h"), calls)?;
+    let include = format!("-I{}", folder()?.display());
+    let place = folder()?.join(format!("null-{}", std::process::id()));
+    let program = build("null", "tests/c/null.c", &[&[include.as_str()], &SANITIZERS[..]].concat())?;
+    let output = Command::new(program).arg(&place).output()?;
+    fs::remove_dir_all(place)?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // Those in hooks, too, which are called more than once.
+    let checked: usize = String::from_utf8(output.stdout)?.trim().parse()?;
+    assert!(checked >= count, "only {checked} of {count} calls were made");
+    Ok(())
+}
+
 #[test]
 fn the_test_vectors_get_their_verdicts() -> Outcome {
     let folder = fs::read_dir(root().join("../tests/vectors/sealwire"))?;
@@ -107,6 +126,76 @@ fn the_programs_in_the_documentation_run() -> Outcome {
         run(&mut Command::new(build(&name, source, &[])?))?;
     }
     Ok(())
+}
+
+/// Macros with every function of the header: with NULL for each of its pointers in turn, and with each length as it cannot be.
+fn wrong_calls(header: &str) -> Result<String, Box<dyn Error>> {
+    let mut macros = ["ENTRY", "REQUEST", "OTHER"].map(|given| (given, format!("#define {given}_CALLS")));
+    for declaration in header.split("\nsealwire_result ").skip(1) {
+        let (function, rest) = declaration.split_once('(').ok_or("no parameters")?;
+        let parameters: Vec<_> = rest.split(')').next().ok_or("no end")?.split(',').map(Parameter::of).collect();
+        let given = parameters.iter().find_map(|parameter| parameter.hook()).unwrap_or("OTHER");
+        for (place, parameter) in parameters.iter().enumerate() {
+            let Some((result, wrong)) = parameter.wrong() else { continue };
+            let arguments =
+                parameters.iter().enumerate().map(|(at, parameter)| if at == place { wrong.into() } else { parameter.right(header) });
+            let arguments = arguments.collect::<Vec<_>>().join(", ");
+            let (_, text) = macros.iter_mut().find(|(name, _)| *name == given).ok_or("no macro")?;
+            text.push_str(&format!(" \\\n  FAILS({result}, {function}({arguments}));"));
+        }
+    }
+    Ok(macros.map(|(_, text)| text + "\n").join("\n"))
+}
+
+/// A parameter as the header declares it.
+struct Parameter<'h> {
+    kind: &'h str,
+    name: &'h str,
+}
+
+impl<'h> Parameter<'h> {
+    fn of(text: &'h str) -> Self {
+        let text = text.trim();
+        let (kind, name) = text.split_at(text.rfind([' ', '*']).map_or(0, |end| end + 1));
+        Self { kind: kind.trim(), name }
+    }
+
+    /// What is there only while a hook runs.
+    fn hook(&self) -> Option<&'static str> {
+        match self.kind {
+            "const sealwire_entry *" => Some("ENTRY"),
+            "const sealwire_request *" => Some("REQUEST"),
+            _ => None,
+        }
+    }
+
+    /// What C must not pass, and what comes of it.
+    fn wrong(&self) -> Option<(&'static str, &'static str)> {
+        match (self.kind, self.name) {
+            ("void *", _) => None,
+            (kind, _) if kind.ends_with('*') || kind.starts_with("sealwire_") => Some(("NULL_POINTER", "NULL")),
+            ("size_t", "capacity") => Some(("BAD_LENGTH", "0")),
+            ("size_t", name) if name.ends_with("size") => Some(("BAD_LENGTH", "SIZE_MAX")),
+            _ => None,
+        }
+    }
+
+    /// What `tests/c/null.c` has for it: an object that is named as its type is, or room for an output.
+    fn right(&self, header: &str) -> String {
+        let kind = self.kind.trim_start_matches("const ").trim_end_matches(" *");
+        let (object, is_opaque) = (kind.trim_start_matches("sealwire_"), header.contains(&format!("typedef struct {kind} {kind};")));
+        match (self.kind, self.name) {
+            ("const char *", _) => "\"a@local\"".into(),
+            ("const uint8_t *", _) => "sixteen".into(),
+            ("void *", _) => "NULL".into(),
+            ("size_t", "capacity") => "SEALWIRE_ADDRESS_SIZE".into(),
+            ("size_t", name) if name.ends_with("size") => "sizeof sixteen".into(),
+            ("sealwire_policy" | "sealwire_audit", _) => object.into(),
+            (declared, _) if !declared.ends_with('*') => "0".into(),
+            _ if is_opaque => object.into(),
+            _ => "(void *)output".into(),
+        }
+    }
 }
 
 fn root() -> &'static Path {

@@ -6,14 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from programs import build
 
 from sealwire import Duplicate, Endpoint, NotAuthentic
 from sealwire._sealwire import Home
-
-ROOT = Path(__file__).parents[2]
-LIBRARY = ROOT / "target" / "debug" / "libsealwire_ffi.a"
-STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-SYSTEM = ["-lpthread", "-ldl", "-lm", "-lrt", "-lgcc_s"]
 
 
 class Agent:
@@ -41,10 +37,7 @@ class Agent:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    program = tmp_path_factory.mktemp("c") / "files"
-    source = ROOT / "ffi" / "examples" / "files.c"
-    subprocess.run(["cc", *STRICT, "-I", ROOT / "ffi" / "include", source, LIBRARY, *SYSTEM, "-o", program], check=True, timeout=120)
-    return program
+    return build("examples/files.c", tmp_path_factory.mktemp("c"))
 
 
 @pytest.fixture

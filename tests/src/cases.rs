@@ -38,6 +38,13 @@ pub fn certificate_of(address: &str) -> Vec<u8> {
     world.certificate(agents.into_iter().find(|agent| agent.address == address).unwrap())
 }
 
+/// Seeds of what an agent of the cases stands on: the root's key, its node's, its own, and its receive key.
+#[must_use]
+pub fn seeds_of(address: &str) -> [[u8; 32]; 4] {
+    let node = address.split_once('@').unwrap().1;
+    ["root signs", &format!("{node} signs"), &format!("{address} signs"), &format!("{address} receives")].map(drawn)
+}
+
 /// Bytes that look random and are always the same for a name.
 #[must_use]
 pub fn drawn<const N: usize>(name: &str) -> [u8; N] {

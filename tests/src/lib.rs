@@ -9,6 +9,7 @@ pub mod case;
 pub mod cases;
 #[cfg(target_os = "linux")]
 pub mod memory;
+pub mod prescribed;
 pub mod random;
 pub mod sealer;
 pub mod vectors;

@@ -2,18 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
-};
+use std::{collections::BTreeMap, env, fmt::Write, fs};
 
-use sealwire::{
-    Address, Certificate, Clock, Domain, Draft, Endpoint, Entropy, EntropyFailed, Envelope, Message, OpenError, Roster, Thread,
-    VerifyingKey,
-};
-use sealwire_tests::case::{Case, read_all};
+use sealwire::{Address, Certificate, Domain, Draft, Endpoint, Envelope, Message, OpenError, Roster, Thread, VerifyingKey};
+use sealwire_tests::case::{Case, folder, read_all};
 use sealwire_tests::cases::{self, CERTIFIED, SEALED, drawn};
+use sealwire_tests::prescribed::{Hands, Script};
 
 #[test]
 fn the_generator_makes_the_committed_files() {
@@ -30,7 +24,7 @@ fn each_case_gets_its_verdict() {
     let mut wrong = Vec::new();
     let mut verdicts = BTreeMap::<String, usize>::new();
     for case in read_all() {
-        let found = verdict(&case);
+        let found = verdict(reader(&case)(&read_in(&case)));
         let expected = case.text("expect");
         if found != expected {
             wrong.push(format!("{}: expected {expected}, found {found}", case.name));
@@ -44,13 +38,65 @@ fn each_case_gets_its_verdict() {
     }
 }
 
-fn verdict(case: &Case) -> &'static str {
-    let result = match case.text("structure") {
-        "envelope" => open(case),
-        "certificate" => verify_certificate(case),
-        "roster" => verify_roster(case),
+/// In `tests/vectors/changed/` is what becomes of each accepted case with one byte changed: other languages come to the same verdicts.
+#[test]
+fn each_byte_changed_is_refused() {
+    let folder = folder().with_file_name("changed");
+    for case in read_all().iter().filter(|case| case.text("expect") == "accepted") {
+        let (path, found) = (folder.join(format!("{}.txt", case.name)), verdicts_when_changed(case));
+        assert!(!found.contains("accepted"), "{}: {found}", case.name);
+        if env::var_os("SEALWIRE_WRITE_VECTORS").is_some() {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(&path, &found).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == found, "{} differs; write it with SEALWIRE_WRITE_VECTORS=1 if it should:\n{found}", path.display());
+    }
+    let count = |folder| fs::read_dir(folder).unwrap().count();
+    let accepted = read_all().iter().filter(|case| case.text("expect") == "accepted").count();
+    assert_eq!(count(folder), accepted, "files of cases that are no more");
+}
+
+/// Lines of `verdict: first-last` for runs of bytes, after each `xor: MASK`. The genuine bytes come last, and are accepted.
+fn verdicts_when_changed(case: &Case) -> String {
+    let (read, mut bytes) = (reader(case), read_in(case));
+    let mut text = String::new();
+    for mask in [0x01, 0x80] {
+        writeln!(text, "xor: {mask:02x}").unwrap();
+        let mut verdicts = Vec::new();
+        for at in 0..bytes.len() {
+            bytes[at] ^= mask;
+            verdicts.push(verdict(read(&bytes)));
+            bytes[at] ^= mask;
+        }
+        let mut first = 0;
+        for run in verdicts.chunk_by(|a, b| a == b) {
+            writeln!(text, "{}: {first}-{}", run[0], first + run.len() - 1).unwrap();
+            first += run.len();
+        }
+    }
+    assert_eq!(verdict(read(&bytes)), "accepted", "{}", case.name);
+    text
+}
+
+/// The bytes that a case is about.
+fn read_in(case: &Case) -> Vec<u8> {
+    case.bytes(case.text("structure"))
+}
+
+type Read<'c> = Box<dyn Fn(&[u8]) -> Result<(), OpenError> + 'c>;
+
+/// Reads bytes in the place of the case's own.
+fn reader(case: &Case) -> Read<'_> {
+    match case.text("structure") {
+        "envelope" => envelope_reader(case),
+        "certificate" => certificate_reader(case),
+        "roster" => roster_reader(case),
         other => panic!("{}: {other}", case.name),
-    };
+    }
+}
+
+fn verdict(result: Result<(), OpenError>) -> &'static str {
     result.map_or_else(|error| name(&error), |()| "accepted")
 }
 
@@ -78,29 +124,24 @@ fn root(case: &Case) -> VerifyingKey {
     VerifyingKey::from_bytes(&case.array("root")).unwrap()
 }
 
-fn verify_certificate(case: &Case) -> Result<(), OpenError> {
+fn certificate_reader(case: &Case) -> Read<'_> {
     let (root, now) = (root(case), case.number("now"));
     let roster = Roster::verify(&case.bytes("roster"), &root, CERTIFIED).unwrap();
-    Certificate::verify(&case.bytes("certificate"), &Domain::of(&root), &roster, now).map(drop)
+    Box::new(move |certificate| Certificate::verify(certificate, &Domain::of(&root), &roster, now).map(drop))
 }
 
 /// Each `in-force` takes the place of the one before; then it is the turn of `roster`.
-fn verify_roster(case: &Case) -> Result<(), OpenError> {
+fn roster_reader(case: &Case) -> Read<'_> {
     let (root, now) = (root(case), case.number("now"));
-    let mut known: Option<Roster> = None;
-    let in_force = case.all_bytes("in-force");
-    for (bytes, sound) in in_force.iter().map(|bytes| (bytes, true)).chain([(&case.bytes("roster"), false)]) {
-        let next = match &known {
-            None => Roster::verify(bytes, &root, now),
-            Some(known) => known.verify_next(bytes, now).and_then(|next| known.follow(next)),
-        };
-        assert!(next.is_ok() || !sound, "what is in force must be sound");
-        known = Some(next?);
-    }
-    Ok(())
+    let next = move |known: Option<&Roster>, bytes: &[u8]| match known {
+        None => Roster::verify(bytes, &root, now),
+        Some(known) => known.verify_next(bytes, now).and_then(|next| known.follow(next)),
+    };
+    let known = case.all_bytes("in-force").iter().fold(None, |known, bytes| Some(next(known.as_ref(), bytes).unwrap()));
+    Box::new(move |roster| next(known.as_ref(), roster).map(drop))
 }
 
-fn open(case: &Case) -> Result<(), OpenError> {
+fn envelope_reader(case: &Case) -> Read<'_> {
     let keys = ["root-key", "node-key", "hedge", "reader-key", "receive-key"].map(|name| match name {
         "hedge" => drawn(name),
         name => case.array(name),
@@ -111,50 +152,11 @@ fn open(case: &Case) -> Result<(), OpenError> {
         party.open(&envelope).unwrap_or_else(|error| panic!("{}: before: {error}", case.name));
     }
     party.clock.set(case.number("now"));
-    let opened = party.open(&case.bytes("envelope"));
-    if let Ok(message) = &opened {
+    Box::new(move |envelope| {
+        let message = party.open(envelope)?;
         assert_eq!(message.body(), case.bytes("body"), "{}", case.name);
-    }
-    opened.map(drop)
-}
-
-/// A clock that a test sets.
-#[derive(Clone)]
-struct Hands(Arc<AtomicU64>);
-
-impl Hands {
-    fn set(&self, time: u64) {
-        self.0.store(time, Ordering::SeqCst);
-    }
-}
-
-impl Clock for Hands {
-    fn now(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-/// Randomness that a test prescribes; when it is used up, bytes nobody depends on.
-#[derive(Clone, Default)]
-struct Script(Arc<Mutex<Vec<u8>>>);
-
-impl Script {
-    fn say(&self, bytes: &[u8]) {
-        self.0.lock().unwrap().extend(bytes);
-    }
-}
-
-impl Entropy for Script {
-    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyFailed> {
-        let mut left = self.0.lock().unwrap();
-        if left.is_empty() {
-            out.fill(0xa5);
-            return Ok(());
-        }
-        out.copy_from_slice(&left[..out.len()]);
-        left.drain(..out.len());
         Ok(())
-    }
+    })
 }
 
 /// An endpoint with prescribed keys that hosts one agent.
@@ -169,7 +171,7 @@ impl Party {
     /// `keys`: of root, node, hedge, agent, and the receive key.
     fn new(address: &str, keys: &[[u8; 32]; 5], roster: &[u8]) -> Self {
         let address: Address = address.parse().unwrap();
-        let (clock, script) = (Hands(Arc::new(AtomicU64::new(CERTIFIED))), Script::default());
+        let (clock, script) = (Hands::at(CERTIFIED), Script::default());
         script.say(&keys.concat());
         let builder = Endpoint::builder().clock(clock.clone()).entropy(script.clone());
         let endpoint = builder.in_memory(address.node()).unwrap();
