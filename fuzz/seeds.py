@@ -48,6 +48,11 @@ def signed(name: str, *makers: int) -> list[bytes]:
     return [bytes([maker]) + payload for maker in makers for payload in payloads] + others
 
 
+def certificates() -> list[bytes]:
+    """As `signed`, and changes to genuine claims before a node signs them."""
+    return signed("certificate", 0) + [b"\1" + change for change in changes((0, 2, 10, 27, 40, 50, 90, 1300))]
+
+
 def pairing() -> list[bytes]:
     """An invite as text, and changes to the first message of each side, also none."""
     lines = (VECTORS / "pairing" / "conversation.txt").read_text().splitlines()
@@ -59,13 +64,14 @@ def pairing() -> list[bytes]:
 
 
 def lanes() -> list[bytes]:
-    """A lane is offered, named and used; then one thing more happens, or a crowd of openings, or the same again after a restart."""
+    """A lane is offered, named and used; then one thing more happens, its time ends with a message under way, a crowd of openings."""
     seal, name, passes, restart, arrive = 0, 2, 3, 4, 5
     talk = bytes([seal, 0, arrive, 0, name, 1, arrive, 1, seal, 0, seal, 0])
     return [
         talk,
         *(talk + bytes([what, which, arrive, 2, arrive, 3]) for what in range(10) for which in (0, 1, 2)),
         bytes([seal, 0]) * 12 + bytes(byte for number in range(12) for byte in (arrive, number)) + bytes([passes, 3, name, 1]) + talk,
+        talk + bytes([passes, 4, seal, 0, passes, 4, passes, 2, arrive, 4]),
         talk + bytes([restart, 1, arrive, 2, seal, 1, arrive, 4, restart, 0, arrive, 4]),
     ]
 
@@ -95,7 +101,7 @@ def dictionary() -> list[bytes]:
 TARGETS = {
     "c_interface": calls,
     "cbor": lambda: values("envelope", "before", "certificate", "roster", "header", "known-plaintext", "known-sig-structure"),
-    "certificate": lambda: signed("certificate", 0),
+    "certificate": certificates,
     "envelope_open": envelopes,
     "envelope_parse": lambda: values("envelope", "before"),
     "lane_state": lanes,

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use sealwire::{Malformed, OpenError, Root, Roster};
 use sealwire_tests::sealer::{Item, array, head, map, tag};
 
-/// Levels in an item (SPEC.md, "Conventions").
+/// Levels in an item (SPEC.md, "Limits").
 const DEPTH: usize = 8;
 
 static ROOT: LazyLock<Root> = LazyLock::new(|| Root::generate().expect("a root"));

@@ -1,7 +1,7 @@
 //! A certificate is what its node signed and nothing else, and there is one way to write it, whatever a node signs.
 //!
-//! The first byte of an input says who made the rest: a node of the domain, which signs it as claims; or somebody else, who changes a genuine
-//! certificate (`sealwire_fuzz::changed`).
+//! The first byte of an input says who made the rest: a node of the domain, which signs it as claims, or signs genuine claims with these changes
+//! (`sealwire_fuzz::changed`), as most of a certificate is a key in which nothing is to be found; or somebody else, who changes a genuine one.
 
 #![no_main]
 
@@ -20,11 +20,19 @@ use sealwire_tests::{
     sealer::{Item, Sign1, array, bytes, head, int, key_id, map, public, receive_key_id, text, uint},
 };
 
+/// Where the claims of a certificate begin: behind tag, array, protected header, empty map and a length.
+const CLAIMS: usize = 2 + 51 + 1 + 3;
+
+/// What comes after them: a length and 64 bytes.
+const SIGNATURE: usize = 2 + 64;
+
 /// Of the domain of the test vectors, so that they are seeds.
 struct World {
     roster: Roster,
     nodes: [SigningKey; 2],
     genuine: [Item; 2],
+    /// Those of the first.
+    claims: Item,
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
@@ -33,12 +41,14 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let roster = Roster::verify(&case.bytes("roster"), &root, SEALED).expect("a roster");
     let genuine = ["researcher@pi1", "writer@pi2"].map(certificate_of);
     let nodes = ["pi1 signs", "pi2 signs"].map(|name| SigningKey::from_bytes(&drawn(name)));
-    World { roster, nodes, genuine }
+    let claims = genuine[0][CLAIMS..genuine[0].len() - SIGNATURE].to_vec();
+    World { roster, nodes, genuine, claims }
 });
 
 fuzz_target!(|input: &[u8]| {
     match input.split_first() {
         Some((0, claims)) => signed(claims),
+        Some((1, changes)) => signed(&changed(&WORLD.claims, changes, &[])),
         Some((_, changes)) => altered(changes),
         None => {}
     }

@@ -17,6 +17,7 @@ impl Hands {
         Self(Arc::new(AtomicU64::new(time)))
     }
 
+    /// So many seconds pass.
     pub fn forward(&self, seconds: u64) {
         self.0.fetch_add(seconds, Ordering::Relaxed);
     }
