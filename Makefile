@@ -122,7 +122,7 @@ test-oldest: $(OLDEST)/installed ## The CrewAI tests with the oldest CrewAI that
 fuzz: ## Fuzz each target for FUZZ_SECONDS (20). Needs cargo-fuzz: `cargo install --locked cargo-fuzz`.
 	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing: run `cargo install --locked cargo-fuzz`' >&2; exit 1; }
 	$(PYTHON) fuzz/seeds.py
-	for target in $$(cargo fuzz list); do cargo fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -seed=1; done
+	for target in $$(cargo fuzz list); do cargo fuzz run --sanitizer none $$target -- -dict=$(CURDIR)/fuzz/corpus/sealwire.dict -max_total_time=$(FUZZ_SECONDS) -seed=1; done
 
 .PHONY: models
 models: ## Check the model of the journal, and that each broken rule is found. Needs spin: on Debian or Ubuntu, `apt install spin`.

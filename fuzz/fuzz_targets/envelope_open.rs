@@ -1,29 +1,15 @@
 //! Nothing opens that was not sealed, and no attempt harms what was: each input changes a genuine envelope, which is then opened itself.
 //!
-//! An input is a list of changes, four bytes each: what to do, where (two bytes), with which byte. Random bytes alone would never get past
-//! the first check.
+//! An input is the form, and a list of changes (`sealwire_fuzz::changed`).
 
 #![no_main]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
-
 use libfuzzer_sys::fuzz_target;
-use sealwire::{Address, Claims, Clock, Draft, Endpoint, Envelope, Form, OpenError};
+use sealwire::{Address, Claims, Draft, Endpoint, Envelope, Form, OpenError};
+use sealwire_fuzz::{Hands, changed};
 
 /// Seconds between two inputs: lanes end, keys are renewed and the journal is purged as in months of use, within seconds of fuzzing.
 const STEP: u64 = 200;
-
-#[derive(Clone)]
-struct Hands(Arc<AtomicU64>);
-
-impl Clock for Hands {
-    fn now(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 struct World {
     endpoint: Endpoint,
@@ -36,7 +22,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let hands = Hands(Arc::new(AtomicU64::new(1_800_000_000)));
+        let hands = Hands::at(1_800_000_000);
         let endpoint = Endpoint::builder().clock(hands.clone()).in_memory("local").expect("an endpoint");
         let [author, reader, other] = ["author", "reader", "other"].map(|name| endpoint.host(name).expect("an agent"));
         let seal = || endpoint.seal(&author, &other, &Draft::new("task", "to another")).expect("sealed").envelope;
@@ -67,7 +53,7 @@ thread_local! {
 fuzz_target!(|input: &[u8]| {
     let Some((first, changes)) = input.split_first() else { return };
     WORLD.with(|world| {
-        world.hands.0.fetch_add(STEP, Ordering::Relaxed);
+        world.hands.forward(STEP);
         attack(world, if first % 2 == 0 { Form::Lane } else { Form::Opening }, changes);
     });
 });
@@ -75,7 +61,7 @@ fuzz_target!(|input: &[u8]| {
 fn attack(world: &World, form: Form, changes: &[u8]) {
     let genuine = world.seal(form);
     let other = &world.others[usize::from(form == Form::Lane)];
-    let changed = changes.chunks_exact(4).fold(genuine.as_bytes().to_vec(), |bytes, change| changed(bytes, change, other.as_bytes()));
+    let changed = changed(genuine.as_bytes(), changes, other.as_bytes());
     if changed != genuine.as_bytes() {
         let opened = Envelope::parse(changed).and_then(|envelope| world.endpoint.open(&envelope));
         assert!(opened.is_err(), "opened, and nobody sealed it");
@@ -83,27 +69,4 @@ fn attack(world: &World, form: Form, changes: &[u8]) {
     let message = world.endpoint.open(&genuine).expect("the genuine envelope opens after the attempt");
     assert_eq!((message.body(), message.form()), (b"genuine".as_slice(), form));
     assert!(matches!(world.endpoint.open(&genuine), Err(OpenError::Duplicate(_))), "and only once");
-}
-
-fn changed(mut bytes: Vec<u8>, change: &[u8], other: &[u8]) -> Vec<u8> {
-    let &[what, high, low, with] = change else { return bytes };
-    if bytes.is_empty() {
-        return bytes;
-    }
-    let at = usize::from(u16::from_be_bytes([high, low])) % bytes.len();
-    let end = bytes.len().min(at + usize::from(with));
-    match what % 6 {
-        0 => bytes[at] ^= with,
-        1 => bytes[at] = with,
-        2 => bytes.insert(at, with),
-        3 => drop(bytes.drain(at..end)),
-        4 => bytes.truncate(at),
-        _ => {
-            let end = end.min(other.len());
-            if at < end {
-                bytes[at..end].copy_from_slice(&other[at..end]);
-            }
-        }
-    }
-    bytes
 }

@@ -18,7 +18,9 @@ pub type Item = Vec<u8>;
 /// A map's entries, in the order in which they are written.
 pub type Entries = Vec<(Item, Item)>;
 
-fn head(major: u8, number: u64) -> Item {
+/// How an item of a major type begins, in its shortest form.
+#[must_use]
+pub fn head(major: u8, number: u64) -> Item {
     let major = major << 5;
     let be = number.to_be_bytes();
     match number {
