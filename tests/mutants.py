@@ -905,6 +905,9 @@ def main() -> int:
     if words == ["--table"]:
         print(table())
         return 0
+    if words != ["--check"] and any(word.startswith("-") for word in words):
+        print(__doc__, file=sys.stderr)
+        return 2
     if gone := stale():
         print("\n".join(gone), file=sys.stderr)
         return 1
