@@ -141,6 +141,23 @@ fn without_a_good_signature_nothing_is_sealed_and_what_comes_opens() -> Outcome 
     Ok(())
 }
 
+/// A lane is named for half a minute, in what is sealed for its author. What was not sealed named nothing.
+#[test]
+fn a_lane_is_named_in_what_is_sealed_once_the_keys_are_back() -> Outcome {
+    let Pair { keeper, bare, other, time } = pair()?;
+    let (a, b) = (bare.host("a")?, other.host("b")?);
+    bare.introduce(other.certificate(&b).ok_or("not hosted")?.as_bytes())?;
+    other.introduce(bare.certificate(&a).ok_or("not hosted")?.as_bytes())?;
+    bare.open(&other.seal(&b, &a, &Draft::new("task", "x"))?.envelope)?;
+    keeper.becomes(Mood::Refusing);
+    assert!(matches!(bare.seal(&a, &b, &Draft::new("result", "y")), Err(SealError::KeysFailed(_))));
+    time.fetch_add(60, Ordering::SeqCst);
+    keeper.becomes(Mood::Willing);
+    let reply = bare.seal(&a, &b, &Draft::new("result", "y"))?;
+    assert_eq!(reply.header.acknowledged.lanes.len(), 1);
+    Ok(())
+}
+
 #[test]
 fn an_identity_without_a_key_is_not_hosted() -> Outcome {
     let keeper: Arc<dyn IdentityKeys> = Keeper::new();

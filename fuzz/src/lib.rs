@@ -1,33 +1,6 @@
 //! What several targets use: a clock that they set, and changes to genuine bytes.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
-
-use sealwire::Clock;
-
-/// A clock that a target sets.
-#[derive(Clone)]
-pub struct Hands(Arc<AtomicU64>);
-
-impl Hands {
-    /// Unix time from which it goes on.
-    pub fn at(time: u64) -> Self {
-        Self(Arc::new(AtomicU64::new(time)))
-    }
-
-    /// So many seconds pass.
-    pub fn forward(&self, seconds: u64) {
-        self.0.fetch_add(seconds, Ordering::Relaxed);
-    }
-}
-
-impl Clock for Hands {
-    fn now(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+pub use sealwire_tests::prescribed::Hands;
 
 /// `genuine` after a list of changes, four bytes each: what to do, where (two bytes), with which byte. Parts of `other` may take the place of
 /// its own. Random bytes alone would never get past the first check.

@@ -22,6 +22,11 @@ impl Hands {
     pub fn set(&self, time: u64) {
         self.0.store(time, Ordering::SeqCst);
     }
+
+    /// So many seconds pass.
+    pub fn forward(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
 }
 
 impl Clock for Hands {

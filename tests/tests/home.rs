@@ -9,17 +9,15 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Arc, Barrier,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Barrier,
     thread,
 };
 
 use sealwire::{
-    Address, Clock, Created, Draft, Endpoint, EndpointError, Envelope, Message, OpenError,
+    Address, Created, Draft, Endpoint, EndpointError, Envelope, Message, OpenError,
     limits::{CERTIFICATE_LIFETIME, CLOCK_TOLERANCE, MAX_LIFETIME},
 };
+use sealwire_tests::prescribed::Hands;
 
 const START: u64 = 1_800_000_000;
 
@@ -45,15 +43,6 @@ impl Drop for Scratch {
     }
 }
 
-#[derive(Clone)]
-struct Hands(Arc<AtomicU64>);
-
-impl Clock for Hands {
-    fn now(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
 /// Two agents of one home.
 struct Pair {
     endpoint: Endpoint,
@@ -67,7 +56,7 @@ fn start(home: &Path) -> Pair {
 }
 
 fn try_start(home: &Path) -> Result<Pair, EndpointError> {
-    let hands = Hands(Arc::new(AtomicU64::new(START)));
+    let hands = Hands::at(START);
     let (endpoint, _) = Endpoint::builder().clock(hands.clone()).home_or_init(home, "local")?;
     let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
     Ok(Pair { endpoint, hands, a, b })
@@ -411,7 +400,7 @@ fn an_erased_receive_key_is_in_no_file() {
     pair.open(&pair.seal("x")).unwrap();
     let old = wrapped_keys(&scratch.home());
     assert_eq!((old.len(), found(&scratch.home(), &old)), (2, 2), "the control: they are found while they are held");
-    pair.hands.0.fetch_add(CERTIFICATE_LIFETIME + MAX_LIFETIME + 3 * CLOCK_TOLERANCE, Ordering::SeqCst);
+    pair.hands.forward(CERTIFICATE_LIFETIME + MAX_LIFETIME + 3 * CLOCK_TOLERANCE);
     pair.open(&pair.seal("y")).unwrap();
     let new = wrapped_keys(&scratch.home());
     assert_eq!((found(&scratch.home(), &new), found(&scratch.home(), &old)), (2, 0));

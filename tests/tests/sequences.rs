@@ -11,10 +11,7 @@ use std::{
     fs,
     path::PathBuf,
     process,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use proptest::{collection::vec, prelude::*, test_runner::RngSeed};
@@ -22,7 +19,7 @@ use sealwire::{
     Address, Claims, Clock, Draft, Endpoint, Envelope, Form, Home, LaneId, OpenError, SealError, Sealed,
     limits::{CLOCK_TOLERANCE, MAX_LANES_PER_PEER, MAX_LIFETIME, REQUEST_LIFETIME},
 };
-use sealwire_tests::backup::copy;
+use sealwire_tests::{backup::copy, prescribed::Hands};
 
 const START: u64 = 1_800_000_000;
 
@@ -69,15 +66,6 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-#[derive(Clone)]
-struct Hands(Arc<AtomicU64>);
-
-impl Clock for Hands {
-    fn now(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// An envelope that was sealed.
 struct Genuine {
     from: usize,
@@ -109,7 +97,7 @@ impl World {
         let name = format!("sealwire-sequences-{}-{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let place = std::env::temp_dir().join(name);
         fs::create_dir(&place).unwrap();
-        let hands = Hands(Arc::new(AtomicU64::new(START)));
+        let hands = Hands::at(START);
         let mut world = Self {
             place,
             hands,
@@ -173,7 +161,7 @@ impl World {
             }
             Event::Arrive(_) | Event::Alter { .. } | Event::Misdirect(_) => {}
             Event::Pass(seconds) => {
-                self.hands.0.fetch_add(seconds, Ordering::Relaxed);
+                self.hands.forward(seconds);
                 self.meet();
             }
             Event::Restart(site) => self.restart(site),

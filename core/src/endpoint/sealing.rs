@@ -92,8 +92,10 @@ impl Endpoint {
         let header = self.header(from, to, draft, &plan, acknowledged, now)?;
         let body = draft.body.as_ref();
         self.permit(&header, body.len(), &plan, now)?;
-        self.state().lanes.named(&plan.names, now);
-        self.seal_planned(header, body, plan, now)
+        let sealed = self.seal_planned(header, body, plan, now)?;
+        // Only now: had it not been signed, nobody would have heard the names.
+        self.state().lanes.named(&sealed.0.header.acknowledged.lanes, now);
+        Ok(sealed)
     }
 
     /// Seals an acknowledgement from the hosted agent `from` for `to`, if there are lanes of `to` that were not named to it yet.

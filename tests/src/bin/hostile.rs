@@ -14,14 +14,10 @@ use std::{
     fs,
     path::PathBuf,
     process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
 };
 
-use sealwire::{Address, Claims, Clock, Draft, Endpoint, Envelope, Form, Message, NodeKey, OpenError, Root, RosterClaims, RosterNode};
-use sealwire_tests::backup::copy;
+use sealwire::{Address, Claims, Draft, Endpoint, Envelope, Form, Message, NodeKey, OpenError, Root, RosterClaims, RosterNode};
+use sealwire_tests::{backup::copy, prescribed::Hands};
 
 const START: u64 = 1_800_000_000;
 
@@ -85,16 +81,6 @@ impl Dice {
 
     fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
-    }
-}
-
-/// A clock that the trial sets.
-#[derive(Clone)]
-struct Hands(Arc<AtomicU64>);
-
-impl Clock for Hands {
-    fn now(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -183,7 +169,7 @@ struct Trial {
 
 impl Trial {
     fn new(deliveries: u64, seed: u64) -> Self {
-        let hands = Hands(Arc::new(AtomicU64::new(START)));
+        let hands = Hands::at(START);
         let place = std::env::temp_dir().join(format!("sealwire-hostile-{}", std::process::id()));
         fs::create_dir_all(&place).unwrap();
         let disk = Disk { place, hands: hands.clone(), restored: 0 };
@@ -227,7 +213,7 @@ impl Trial {
     /// One delivery, with what happens before it.
     fn step(&mut self, number: u64) {
         self.done = number;
-        self.hands.0.store(START + number / PER_SECOND, Ordering::Relaxed);
+        self.hands.set(START + number / PER_SECOND);
         if number % EVENT == EVENT - 1 {
             self.event(number / EVENT);
         }
