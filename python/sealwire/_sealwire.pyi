@@ -8,12 +8,15 @@ from sealwire.exceptions import SealwireError
 from sealwire.settings import Nats, Tls
 from sealwire.transport import Transport
 
-__all__ = ["Endpoint", "Entry", "Header", "Home", "Incoming", "Message", "Node", "Request", "Sealed", "command"]
+__all__ = ["Endpoint", "Entry", "Header", "Home", "Incoming", "Message", "Node", "Request", "Sealed", "command", "python_ends"]
 
 _Ref = tuple[bytes, bytes]
 
 def command(line: Sequence[str]) -> int | tuple[str, list[str]]:
     """Do what a command line says; what needs Python is returned as a module and the arguments of its `main`."""
+
+def python_ends() -> None:
+    """Let no thread of the core call Python any more, and wait, for at most 2 seconds, for those that do."""
 
 @final
 class Endpoint:

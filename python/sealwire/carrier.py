@@ -16,10 +16,10 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 from weakref import WeakSet, finalize
 
+from sealwire._sealwire import python_ends
 from sealwire.exceptions import TransportError
 
 __all__ = ["Carrier"]
@@ -43,7 +43,7 @@ class Carrier:
             if not callable(getattr(transport, name, None)):
                 raise TypeError(f"a transport has `send` and `receive`; {type(transport).__name__} has no `{name}`")
         self._transport = transport
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: _Loop | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._process = os.getpid()
@@ -92,7 +92,7 @@ class Carrier:
                 self._call("close")
         finally:
             if self._loop is not None:
-                _end(self._loop)
+                self._loop.end()
 
     def _fetch(self, to: str, put: Callable[[bytes, Any], bool]) -> None:
         pause, said = _PAUSES[0], ""
@@ -128,39 +128,56 @@ class Carrier:
         """`result`, or what it comes to if it is to be awaited."""
         if not inspect.isawaitable(result):
             return result
-        return asyncio.run_coroutine_threadsafe(_awaited(result), self._running()).result()
+        return self._running().submit(result).result()
 
-    def _running(self) -> asyncio.AbstractEventLoop:
+    def _running(self) -> _Loop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=_run, args=(self._loop,), name="sealwire transport", daemon=True).start()
-                finalize(self, _end, self._loop)
+                self._loop = _Loop()
+                # Not when Python ends: that comes before `_close_all`, and the transport's own `close` still needs the loop.
+                finalize(self, self._loop.end).atexit = False
             return self._loop
+
+
+class _Loop:
+    """An event loop in a thread of its own, until it is ended."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._lock = threading.Lock()
+        self._ended = False
+        threading.Thread(target=self._run, name="sealwire transport", daemon=True).start()
+
+    def submit(self, awaitable: Awaitable[Any]) -> concurrent.futures.Future[Any]:
+        """Await it there. Under the lock: what comes after the end would never run, and who waits for it would wait forever."""
+        coroutine = awaitable if inspect.iscoroutine(awaitable) else _awaited(awaitable)
+        with self._lock:
+            if not self._ended:
+                return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        coroutine.close()
+        raise TransportError("the transport is closed")
+
+    def end(self) -> None:
+        """Stop, after what was submitted has begun. What waits is cancelled, so that the threads that wait for it end. Again: nothing."""
+        with self._lock:
+            if not self._ended:
+                self._ended = True
+                self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        while waiting := asyncio.all_tasks(self._loop):
+            for task in waiting:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
+        # What had ended by itself in the last round is still to be told to who waits for it.
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
 
 
 async def _awaited(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
-
-
-def _run(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    loop.run_forever()
-    loop.close()
-
-
-def _end(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what waits in the transport, so that the threads that wait for it end, and stop the loop."""
-
-    async def end() -> None:
-        waiting = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        loop.stop()
-
-    with suppress(RuntimeError):  # it has ended before
-        loop.call_soon_threadsafe(lambda: loop.create_task(end()))
 
 
 @atexit.register
@@ -170,3 +187,4 @@ def _close_all() -> None:
             carrier.close()
         except Exception as error:  # noqa: BLE001 -- the others are to be closed, too
             _log.warning("the transport did not close: %s: %s", type(error).__name__, error)
+    python_ends()

@@ -6,7 +6,10 @@ use pyo3::{
 };
 use sealwire::{Audit, Clock, Decision, Direction, Policy, Verdict};
 
-use crate::{header::Header, message::name};
+use crate::{ending::enter, header::Header, message::name};
+
+/// Why a hook was not asked.
+const ENDS: &str = "Python ends";
 
 /// What a policy function is asked.
 #[pyclass(frozen, module = "sealwire")]
@@ -113,7 +116,9 @@ pub(crate) struct PolicyFunction(pub(crate) Py<PyAny>);
 
 impl Policy for PolicyFunction {
     fn decide(&self, request: &sealwire::Request<'_>) -> Verdict {
-        Python::attach(|py| self.ask(py, request)).unwrap_or_else(|error| Verdict::Deny(format!("the policy raised {}", exception(&error))))
+        let verdict =
+            enter(|py| self.ask(py, request).unwrap_or_else(|error| Verdict::Deny(format!("the policy raised {}", exception(py, &error)))));
+        verdict.unwrap_or_else(|| Verdict::Deny(ENDS.into()))
     }
 }
 
@@ -135,11 +140,11 @@ pub(crate) struct AuditFunction(pub(crate) Py<PyAny>);
 
 impl Audit for AuditFunction {
     fn record(&self, entry: &sealwire::Entry<'_>) -> Result<(), String> {
-        Python::attach(|py| {
+        let recorded = enter(|py| {
             let entry = Py::new(py, Entry::new(py, entry)?)?;
             self.0.call1(py, (entry,)).map(drop)
-        })
-        .map_err(|error: PyErr| error.to_string())
+        });
+        recorded.ok_or(ENDS)?.map_err(|error: PyErr| error.to_string())
     }
 }
 
@@ -148,7 +153,7 @@ pub(crate) struct ClockFunction(pub(crate) Py<PyAny>);
 
 impl Clock for ClockFunction {
     fn now(&self) -> u64 {
-        Python::attach(|py| self.0.call0(py).and_then(|now| now.extract(py))).unwrap_or(0)
+        enter(|py| self.0.call0(py).and_then(|now| now.extract(py)).ok()).flatten().unwrap_or(0)
     }
 }
 
@@ -162,8 +167,8 @@ pub(crate) fn callable(hook: &Bound<'_, PyAny>, what: &str) -> PyResult<Py<PyAny
 }
 
 /// The name of an exception, without its text: that may quote what the policy looked at.
-fn exception(error: &PyErr) -> String {
-    Python::attach(|py| error.get_type(py).name().map(|name| name.to_string())).unwrap_or_else(|_| "an exception".into())
+fn exception(py: Python<'_>, error: &PyErr) -> String {
+    error.get_type(py).name().map_or_else(|_| "an exception".into(), |name| name.to_string())
 }
 
 const fn direction(direction: Direction) -> &'static str {

@@ -7,6 +7,7 @@
 use pyo3::prelude::*;
 
 mod command;
+mod ending;
 mod endpoint;
 mod error;
 mod header;
@@ -23,6 +24,8 @@ mod transport;
 mod _sealwire {
     #[pymodule_export]
     use super::command::command;
+    #[pymodule_export]
+    use super::ending::python_ends;
     #[pymodule_export]
     use super::endpoint::Endpoint;
     #[pymodule_export]

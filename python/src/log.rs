@@ -19,6 +19,8 @@ use tracing::{
     subscriber::Interest,
 };
 
+use crate::ending::{enter, own_thread};
+
 /// Lines that wait to be said. More are dropped: a log that cannot keep up must not hold messages up.
 const MAX_WAITING: usize = 1024;
 
@@ -48,9 +50,10 @@ pub(crate) fn listen(py: Python<'_>) -> PyResult<()> {
 }
 
 fn speak(saying: &Receiver<(u8, String)>) {
+    own_thread();
     for (level, text) in saying {
         // An interpreter that ends has nobody who reads it, and a handler that raises has told its own.
-        let _unheard = Python::try_attach(|py| {
+        let _unheard = enter(|py| {
             let logger = py.import("logging")?.call_method1("getLogger", (LOGGER,))?;
             logger.call_method1("log", (level, "%s", text)).map(drop)
         });

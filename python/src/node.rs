@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use crate::{
+    ending::{enter, own_thread},
     endpoint::{Endpoint, Ref, Words, draft},
     error::Raised,
     hooks::callable,
@@ -62,7 +63,8 @@ struct OwnRuntime(Option<Runtime>);
 
 impl OwnRuntime {
     fn new() -> Result<Self, Raised> {
-        let made = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("sealwire").enable_all().build();
+        let made =
+            Builder::new_multi_thread().worker_threads(WORKERS).thread_name("sealwire").on_thread_start(own_thread).enable_all().build();
         Ok(Self(Some(made.map_err(|error| Raised::transport(&error))?)))
     }
 
@@ -108,6 +110,8 @@ impl Node {
             return Err(Raised::from(PyValueError::new_err("a node goes `via` something, or it has `listen` and `peers`; not both")));
         }
         crate::log::listen(py)?;
+        // It tells this crate when Python ends.
+        py.import("sealwire.carrier")?;
         let (core, runtime) = (Arc::clone(&endpoint.get().endpoint), OwnRuntime::new()?);
         let (handle, given) = (runtime.handle()?, Arc::new(peers));
         let (carrier, via) = match via {
@@ -150,8 +154,12 @@ impl Node {
         let work = move |request| {
             let handler = Arc::clone(&handler);
             async move {
-                let handled = tokio::task::spawn_blocking(move || handle(&handler, request)).await;
-                handled.unwrap_or_else(|_| Err(Refusal::from("its handler failed")))
+                match tokio::task::spawn_blocking(move || handle(&handler, request)).await {
+                    Ok(Some(handled)) => handled,
+                    // The work is for the next process.
+                    Ok(None) => std::future::pending().await,
+                    Err(_) => Err(Refusal::from("its handler failed")),
+                }
             }
         };
         let address = py.detach(|| {
@@ -398,20 +406,21 @@ impl Incoming {
     }
 }
 
-/// Calls a handler and makes a reply of what it returns.
-fn handle(handler: &Py<PyAny>, request: node::Request) -> Result<Reply, Refusal> {
-    let handled = Python::attach(|py| {
-        let incoming = Incoming {
-            message: Py::new(py, Message::new(py, request.message())?)?,
-            redelivered: request.is_redelivered(),
-            deadline: request.deadline(),
-            request: tokio::sync::Mutex::new(request),
-            runtime: Handle::current(),
-        };
-        let said = handler.bind(py).call1((Py::new(py, incoming)?,))?;
-        reply(&said)
-    });
-    handled.map_err(|error: PyErr| Refusal::from(Python::attach(|py| error.value(py).to_string())))
+/// Calls a handler and makes a reply of what it returns; `None` if Python ends.
+fn handle(handler: &Py<PyAny>, request: node::Request) -> Option<Result<Reply, Refusal>> {
+    enter(|py| {
+        let handled = Message::new(py, request.message()).and_then(|message| {
+            let incoming = Incoming {
+                message: Py::new(py, message)?,
+                redelivered: request.is_redelivered(),
+                deadline: request.deadline(),
+                request: tokio::sync::Mutex::new(request),
+                runtime: Handle::current(),
+            };
+            reply(&handler.bind(py).call1((Py::new(py, incoming)?,))?)
+        });
+        handled.map_err(|error| Refusal::from(error.value(py).to_string()))
+    })
 }
 
 fn reply(said: &Bound<'_, PyAny>) -> PyResult<Reply> {

@@ -22,6 +22,8 @@ use tokio::{
     task::spawn_blocking,
 };
 
+use crate::ending::enter;
+
 /// KiB of parcels of one reader that are fetched and not acknowledged: two of the largest.
 const ROOM: usize = 32 * 1024;
 
@@ -110,7 +112,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.shut();
         // An interpreter that ends closes its carriers itself.
-        let _closed = Python::try_attach(|py| self.carrier.call_method0(py, intern!(py, "close")).map(drop));
+        let _closed = enter(|py| self.carrier.call_method0(py, intern!(py, "close")).map(drop));
     }
 }
 
@@ -183,6 +185,6 @@ impl Drop for ObjectDelivery {
 
 /// Calls Python where it may wait. What it raises has failed; if the interpreter ends meanwhile, so has the transport.
 async fn call(what: impl FnOnce(Python<'_>) -> PyResult<()> + Send + 'static) -> Result<(), TransportError> {
-    let called = spawn_blocking(move || Python::try_attach(|py| what(py).map_err(|error| TransportError::Failed(error.to_string()))));
+    let called = spawn_blocking(move || enter(|py| what(py).map_err(|error| TransportError::Failed(error.to_string()))));
     called.await.ok().flatten().unwrap_or(Err(TransportError::Closed))
 }

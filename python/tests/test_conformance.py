@@ -160,6 +160,18 @@ def test_each_flaw_is_found_by_the_case_for_it(flaw: str, case: str, said: str) 
         getattr(Flaws(flaw), f"test_{case}")()
 
 
+def test_the_flaw_of_an_asynchronous_transport_after_its_end_is_found() -> None:
+    class Taking(Postbox):
+        async def send(self, to: str, envelope: bytes) -> None:
+            """Takes and drops."""
+
+    suite = TestPostbox()
+    suite.ends()
+    suite.ends = lambda: (Taking("a", suite.places), Postbox("b", suite.places))  # type: ignore[method-assign]  # as a subclass would
+    with pytest.raises(AssertionError, match="takes parcels"):
+        suite.test_a_closed_transport_takes_nothing()
+
+
 def test_every_case_can_fail() -> None:
     """Each is named above; so is each that will be added."""
     named = {mark.args[1][place][1] for mark in test_each_flaw_is_found_by_the_case_for_it.pytestmark for place in range(len(mark.args[1]))}

@@ -12,6 +12,10 @@ from typing import Any
 __all__ = ["Capture", "Host", "Net"]
 
 
+#: KiB that the kernel keeps for a capture whose process has to wait for a processor.
+_ROOM = 32 * 1024
+
+
 def _run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
 
@@ -97,15 +101,16 @@ class Capture:
 
     def __init__(self, namespace: str, file: Path, device: str = "any") -> None:
         self._file = file
-        line = ["ip", "netns", "exec", namespace, "tcpdump", "--immediate-mode", "-i", device, "-s", "0", "-U", "-w", str(file)]
+        line = ["ip", "netns", "exec", namespace, "tcpdump", "-i", device, "-s", "0", "-B", str(_ROOM), "-U", "-w", str(file)]
         self._process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
         while "listening on" not in (said := self._process.stderr.readline()):
             assert said, "tcpdump did not start"
 
     def end(self) -> bytes:
-        """Stop, and return the bytes of all packets."""
-        time.sleep(2)  # what the kernel still holds
+        """Stop, and return the bytes of all packets; raises if the kernel had to drop any."""
+        time.sleep(2)  # the kernel hands over what it has once a second
         self._process.terminate()
-        self._process.wait(10)
+        _, said = self._process.communicate(timeout=10)
+        assert "\n0 packets dropped by kernel" in said, said
         return self._file.read_bytes()
