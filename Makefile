@@ -124,6 +124,10 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (20). Needs cargo-fuzz: `cargo instal
 	$(PYTHON) fuzz/seeds.py
 	for target in $$(cargo fuzz list); do cargo fuzz run --sanitizer none $$target -- -dict=$(CURDIR)/fuzz/corpus/sealwire.dict -max_total_time=$(FUZZ_SECONDS) -seed=1; done
 
+.PHONY: constant-time
+constant-time: check-rust ## Measure whether the time of a comparison tells where secrets differ.
+	$(PYTHON) tests/constant-time/check.py
+
 .PHONY: models
 models: ## Check the model of the journal, and that each broken rule is found. Needs spin: on Debian or Ubuntu, `apt install spin`.
 	@command -v cc >/dev/null || { echo 'A C compiler is missing: on Debian or Ubuntu, `apt install gcc`' >&2; exit 1; }
@@ -189,4 +193,4 @@ $(WHEELS)/tools: $(VENV)/uv tests/wheels/requirements.txt
 
 .PHONY: clean
 clean: ## Remove what these commands made.
-	rm -rf dist target fuzz/target $(VENV) $(OLDEST) $(WHEELS)
+	rm -rf dist target fuzz/target tests/constant-time/target $(VENV) $(OLDEST) $(WHEELS)
