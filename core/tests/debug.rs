@@ -192,6 +192,117 @@ fn pollster<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// An invite is a secret: who has its text can join.
+#[cfg(feature = "pairing")]
+#[test]
+fn pairing_shows_no_secret() -> Outcome {
+    use std::net::TcpListener;
+
+    use sealwire::Entropy;
+    use sealwire::pairing::{Invite, Join, Offer, Terms, enrol, inviter::Answering, join, joiner::Calling};
+
+    /// Nothing of this is kept.
+    struct Fixed;
+
+    impl Entropy for Fixed {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyFailed> {
+            bytes.fill(0x11);
+            Ok(())
+        }
+    }
+
+    let (here, there, third) = (Place::new("here"), Place::new("there"), Place::new("third"));
+    Endpoint::builder().home_or_init(&here.0, "pi1")?;
+    let (root, shown) = (Home::at(&here.0)?, Shown::default());
+    let (listener, terms) = (TcpListener::bind("127.0.0.1:0")?, Terms { node: "pi2".into(), patterns: vec!["*".into()], lifetime: 600 });
+    let addresses = vec![listener.local_addr()?.to_string()];
+    shown.is(&terms, "Terms { node: \"pi2\", patterns: [\"*\"], lifetime: 600 }");
+    let offer = Offer::make(&root, listener, addresses, terms)?;
+    let line = offer.invite().to_text();
+    shown.is(offer.invite(), "Invite { domain: Domain(#), node: \"pi2\", expires: @, .. }");
+    shown.said.borrow_mut().push_str(&format!("{offer:?}\n{offer:#?}\n"));
+    let invite: Invite = line.parse()?;
+    let (calling, hello) = Calling::start(&invite, &Fixed)?;
+    shown.is(&calling, "Calling");
+    shown.is(Answering::answer(&invite, root.membership()?.roster().root(), &hello, 0, &Fixed)?.0, "Answering");
+    shown.is("sealwire-invite-1-".parse::<Invite>(), "Err(Mistyped(\"it is too short\"))");
+    shown.is(Join::default(), "Join { hosts: [], addresses: None }");
+
+    let waiting = std::thread::spawn(move || offer.wait(|_, _| {}));
+    let joined = join(&invite, &there.0, &Join::default())?;
+    shown.said.borrow_mut().push_str(&format!("{joined:?}\n{joined:#?}\n"));
+    let admitted = waiting.join().unwrap()?;
+    shown.is(&admitted.node.name, "\"pi2\"");
+    shown.said.borrow_mut().push_str(&format!("{admitted:?}\n{admitted:#?}\n"));
+    let enrolled = enrol(&root, &third.0, "pi3", vec!["*".into()], Vec::new())?;
+    shown.said.borrow_mut().push_str(&format!("{enrolled:?}\n{enrolled:#?}\n"));
+
+    // Before the secret stand 39 bytes, which are 62.4 letters; the secret itself is 51 letters.
+    let text = line.rsplit('-').next().unwrap();
+    let mut secrets = vec![text.as_bytes().to_vec(), text.as_bytes()[64..112].to_vec()];
+    secrets.extend([here.seed("root.pem"), here.seed("node.pem"), there.seed("node.pem"), third.seed("node.pem")]);
+    shown.has_none_of(&secrets);
+    Ok(())
+}
+
+/// Passwords of servers, keys in files, and what passes a node.
+#[cfg(all(feature = "node", feature = "nats", feature = "tls"))]
+#[tokio::test]
+async fn nodes_and_transports_show_no_secret() -> Outcome {
+    use std::time::Duration;
+
+    use sealwire::{
+        node::{Node, Refusal, Reply, Request},
+        transport::{
+            Location, Streams,
+            nats::{Keeping, Server},
+            stream::Tls,
+        },
+    };
+
+    const PASSWORD: &str = "Zyxomma-4711-Zyxomma";
+    let shown = Shown::default();
+    let builder = Node::builder(Endpoint::builder().in_memory("pi1")?, Memory::new());
+    shown.is(&builder, "Builder { endpoint: Endpoint { domain: Domain(#), node: \"pi1\", .. }, .. }");
+    let node = builder.build()?;
+    let (asked, mut asking) = tokio::sync::mpsc::channel(1);
+    let (a, b) = (
+        node.host("a")?,
+        node.serve("b", move |request: Request| {
+            let asked = asked.clone();
+            async move {
+                let _gone = asked.send(format!("{request:?}\n{request:#?}\n")).await;
+                Ok::<_, Refusal>(Reply::new("result", BODY))
+            }
+        })?,
+    );
+    let mut ticket = node.ask(&a, &b, Draft::new("task", BODY), Duration::from_secs(20)).await?;
+    shown.is(&ticket, "Ticket(#)");
+    let piece = ticket.next().await?;
+    shown.is(piece, "Reply(Message(Header(b@pi1 to a@pi1, result #), 23 bytes, opening))");
+    let request = asking.recv().await.unwrap();
+    shown.said.borrow_mut().push_str(&request);
+    shown.is(Reply::new("result", BODY), "Reply(Some(Draft(result of 23 bytes)))");
+    shown.is(Refusal::from("why"), "Refusal(\"why\")");
+    node.close().await;
+    shown.is(&node, "Node { endpoint: Endpoint { domain: Domain(#), node: \"pi1\", .. }, under_way: 0 }");
+
+    shown.is(Server::new("nats://crew@broker").password("crew", PASSWORD).token(PASSWORD), "Server");
+    shown.is(Keeping::default(), "Keeping { bytes: @, parcels: 16384, redelivery: 30s, replicas: 1, age: 86400s }");
+    shown.is("tcp://pi2:1".parse::<Location>()?, "tcp://pi2:1");
+    shown.is(Tls::builder().authority("ca.pem"), "TlsBuilder { authorities: [\"ca.pem\"], certificate: None, strangers: false }");
+    let tls = Tls::of_members(std::sync::Arc::new(Endpoint::builder().in_memory("pi1")?))?;
+    shown.is(&tls, "Tls");
+    let streams = Streams::builder("pi1").tls(tls).peer("pi2", "tls://127.0.0.1:9");
+    shown.is(&streams, "Builder { names: [\"pi1\"], listen: [], peers: [(\"pi2\", \"tls://127.0.0.1:9\")], .. }");
+    let streams = streams.build().await?;
+    shown.is(&streams, "Streams(pi1)");
+    shown.said.borrow_mut().push_str(&format!("{:?}", streams.peers()));
+    streams.close();
+    shown.has_none_of(&[PASSWORD.into(), BODY.into()]);
+    Ok(())
+}
+
 #[test]
 fn a_secret_that_is_shown_is_found() {
     for shown in [format!("{:?}", [0xa5_u8; 32]), format!("{:#?}", [0xa5_u8; 32]), "a5".repeat(32), "A5".repeat(32)] {
