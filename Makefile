@@ -124,6 +124,10 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (20). Needs cargo-fuzz: `cargo instal
 	$(PYTHON) fuzz/seeds.py
 	for target in $$(cargo fuzz list); do cargo fuzz run --sanitizer none $$target -- -dict=$(CURDIR)/fuzz/corpus/sealwire.dict -max_total_time=$(FUZZ_SECONDS) -seed=1; done
 
+.PHONY: coverage
+coverage: check-rust ## Which lines of the core the tests in Rust run. Takes half an hour. Needs cargo-llvm-cov, and llvm of the version of rustc: on Debian, `apt install llvm-22`.
+	$(PYTHON) tests/coverage.py
+
 .PHONY: constant-time
 constant-time: check-rust ## Measure whether the time of a comparison tells where secrets differ.
 	$(PYTHON) tests/constant-time/check.py

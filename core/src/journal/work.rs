@@ -266,14 +266,16 @@ impl Working for MemoryStore {
     }
 
     fn apply(&mut self, changes: &[Change]) -> Result<(), StoreFailed> {
+        let sent = |change: &Change| if let Change::Send { kept, .. } = change { kept.as_bytes().len() } else { 0 };
+        let size: usize = changes.iter().map(sent).sum();
+        // All or nothing, as in a transaction: whoever is refused tries each alone.
+        if size > 0 && self.work.bytes.saturating_add(size) > MAX_KEPT_IN_MEMORY {
+            return Err(StoreFailed("as many bytes are kept in memory as may be; use a home, or wait".into()));
+        }
+        self.work.bytes += size;
         for change in changes {
             match change {
                 Change::Send { outgoing, kept, .. } => {
-                    let size = kept.as_bytes().len();
-                    if self.work.bytes.saturating_add(size) > MAX_KEPT_IN_MEMORY {
-                        return Err(StoreFailed("as many bytes are kept in memory as may be; use a home, or wait".into()));
-                    }
-                    self.work.bytes += size;
                     let Outgoing { signer, reader, id, expires, expects, .. } = *outgoing;
                     self.work.outgoing.insert((signer, id), Sent { reader, expects, expires, kept: kept.clone(), answered: None });
                 }
@@ -319,5 +321,40 @@ impl Working for MemoryStore {
 
     fn peers(&mut self, _: usize) -> Result<Vec<Vec<u8>>, StoreFailed> {
         Ok(Vec::new())
+    }
+}
+
+#[cfg(all(test, feature = "node"))]
+mod tests {
+    use super::*;
+    use crate::{Draft, Endpoint};
+
+    /// What a desk does with the messages of several authors: all at once, and each alone if that fails.
+    #[test]
+    fn memory_that_is_full_takes_all_of_a_batch_or_nothing() -> Result<(), Box<dyn std::error::Error>> {
+        let endpoint = Endpoint::builder().in_memory("pi1")?;
+        let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
+        let send = |size: usize| {
+            let sealed = endpoint.seal_kept(&a, &b, &Draft::new("task", vec![0; size]), Vec::new())?;
+            let (signer, reader, expires) = (sealed.signer, sealed.reader, sealed.header.expires);
+            let expects = Expects::Acknowledgement;
+            let outgoing = Outgoing { from: a.clone(), to: b.clone(), signer, reader, id: sealed.header.id, expires, expects };
+            Ok::<_, crate::SealError>(Change::Send { outgoing, kept: sealed.kept, digest: sealed.digest })
+        };
+        let mut store = MemoryStore::default();
+        let full = MAX_KEPT_IN_MEMORY - 10_000;
+        store.work.bytes = full;
+        let [small, large] = [send(1)?, send(10_000)?];
+        let Change::Send { outgoing, kept, .. } = &small else { return Err("it is to be sent".into()) };
+        let (sent, size) = (Change::Sent { signer: outgoing.signer, id: outgoing.id }, kept.as_bytes().len());
+        let batch = [small, large];
+        assert!(store.apply(&batch).is_err());
+        assert_eq!((store.work.bytes, store.work.outgoing.len()), (full, 0), "as if nothing had been tried");
+        assert!(store.apply(&batch[..1]).is_ok());
+        assert!(store.apply(&batch[1..]).is_err());
+        assert_eq!(store.work.bytes, full + size);
+        store.apply(&[sent])?;
+        assert_eq!(store.work.bytes, full);
+        Ok(())
     }
 }
