@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::{
     DONE, REFUSED,
     arguments::Doctor,
+    broker::{self, Greeting},
     failure::Failure,
     paint::Paint,
     terminal::Report,
@@ -33,6 +34,9 @@ const AHEAD: u64 = 2 * 60;
 
 /// Seconds that two clocks may seem to differ although they do not: answers are in whole seconds, and take their time.
 const SAME: u64 = 5;
+
+/// Bytes that a server has to take for the largest envelopes to pass.
+const LARGEST: u64 = 17 * 1024 * 1024;
 
 /// How a clock is set where systemd runs, as on a Raspberry Pi.
 const SET: &str = "set it: `sudo timedatectl set-ntp true`";
@@ -77,9 +81,16 @@ pub(crate) fn doctor(doctor: &Doctor) -> Result<Report, Failure> {
             findings.push(store(&home));
             findings.push(lock(&home));
             findings.extend(agents(&home, &known));
-            findings.extend(own_addresses(&known));
-            findings.extend(others(&known));
-            findings.extend(clocks(&known));
+            match broker::named(home.path()) {
+                Ok(Some(via)) => findings.extend(server(&via)),
+                // Without one, or with a file that says nothing to anybody, nodes call each other.
+                named => {
+                    findings.extend(named.err().map(|why| Finding::wrong("the settings cannot be read", why)));
+                    findings.extend(own_addresses(&known));
+                    findings.extend(others(&known));
+                    findings.extend(clocks(&known));
+                }
+            }
             findings.push(next_root(&known));
         }
     }
@@ -200,6 +211,44 @@ fn agents(home: &Home, known: &Membership) -> Vec<Finding> {
         (!allowed).then(|| Finding::wrong(format!("the roster does not let this node host `{name}`"), remedy))
     };
     keys.into_iter().filter_map(finding).collect()
+}
+
+/// The server that this node goes through.
+fn server(via: &str) -> Vec<Finding> {
+    let Some(server) = broker::servers(via) else {
+        let what = format!("what the node goes through is not looked at: `{via}`");
+        return vec![Finding::note(what, "only NATS servers are: nats://HOST:4222 or jetstream://HOST:4222")];
+    };
+    server.places.iter().flat_map(|place| greeting(&server, place)).collect()
+}
+
+fn greeting(server: &broker::Server<'_>, place: &str) -> Vec<Finding> {
+    let location = server.location;
+    let places = match resolve(place) {
+        Ok(places) => places,
+        Err(error) => {
+            let what = format!("the server `{place}` has no meaning here: {error}");
+            return vec![Finding::wrong(what, format!("correct `{location}`, which sealwire.toml or SEALWIRE_VIA says"))];
+        }
+    };
+    let Some(said) = places.iter().find_map(|place| broker::greeting(place, REACH).ok()) else {
+        let remedy = "is nats-server running there, and does a firewall let that port through?";
+        return vec![Finding::wrong(format!("no server answers at `{place}`"), remedy)];
+    };
+    let Some(Greeting { version, has_jetstream, max_payload }) = said else {
+        let remedy = format!("correct `{location}`; a NATS server that speaks TLS first says nothing that could be looked at");
+        return vec![Finding::note(format!("what answers at `{place}` does not greet as a NATS server does"), remedy)];
+    };
+    if server.with_jetstream && !has_jetstream {
+        let remedy = "add `jetstream { store_dir: \"/var/lib/nats\" }` to its configuration, or start it with `-js`";
+        return vec![Finding::wrong(format!("the NATS server at `{place}` has no JetStream"), remedy)];
+    }
+    let mut findings = vec![Finding::well(format!("NATS server {version} answers at `{place}`"))];
+    if max_payload < LARGEST {
+        let remedy = format!("`max_payload: {LARGEST}` in its configuration, if larger messages are to pass (docs/transports.md)");
+        findings.push(Finding::note(format!("the server at `{place}` takes messages up to {max_payload} bytes"), remedy));
+    }
+    findings
 }
 
 fn own_addresses(known: &Membership) -> Vec<Finding> {

@@ -16,6 +16,7 @@
 use std::ffi::OsString;
 
 mod arguments;
+mod broker;
 mod doctor;
 mod failure;
 mod init;

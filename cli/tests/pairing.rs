@@ -320,6 +320,56 @@ fn the_doctor_calls_the_others() -> Outcome {
     Ok(())
 }
 
+/// What greets as a NATS server does; real ones are asked in `python/tests/test_node_ways.py`.
+fn greeter(greeting: &'static str) -> std::io::Result<String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let place = listener.local_addr()?.to_string();
+    std::thread::spawn(move || listener.incoming().flatten().try_for_each(|mut caller| caller.write_all(greeting.as_bytes())));
+    Ok(place)
+}
+
+#[test]
+fn the_doctor_looks_at_the_server_in_between() -> Outcome {
+    let place = Place::new()?;
+    place.run(&["init"])?;
+    let via = |via: &str| {
+        place.write("sealwire.toml", format!("[node]\nvia = \"{via}\"\n").as_bytes())?;
+        place.run(&["doctor"])
+    };
+    let server = greeter("INFO {\"version\":\"2.9.10\",\"jetstream\":true,\"max_payload\":17825792}\r\n")?;
+    let well = via(&format!("jetstream://{server}"))?;
+    assert_eq!(well.code, Some(0), "{}", well.out);
+    assert!(
+        well.out.contains(&format!("NATS server 2.9.10 answers at `{server}`")) && !well.out.contains("takes messages up to"),
+        "{}",
+        well.out
+    );
+
+    let small = greeter("INFO {\"version\":\"2.9.10\",\"max_payload\":1048576}\r\n")?;
+    let noted = via(&format!("nats://{small}"))?;
+    assert_eq!(noted.code, Some(0), "{}", noted.out);
+    assert!(noted.out.contains("up to 1048576 bytes") && noted.out.contains("max_payload: 17825792"), "{}", noted.out);
+    let without = via(&format!("jetstream://{small}"))?;
+    assert_eq!(without.code, Some(1), "{}", without.out);
+    assert!(without.out.contains("has no JetStream") && without.out.contains("store_dir"), "{}", without.out);
+
+    let other = greeter("220 mail ESMTP\r\n")?;
+    let stranger = via(&format!("nats://{other}"))?;
+    assert!(stranger.out.contains("does not greet as a NATS server does"), "{}", stranger.out);
+    let nobody = via("nats://127.0.0.1:9")?;
+    assert_eq!(nobody.code, Some(1), "{}", nobody.out);
+    assert!(nobody.out.contains("no server answers at `127.0.0.1:9`"), "{}", nobody.out);
+    assert!(via("python:postbox:make")?.out.contains("not looked at: `python:postbox:make`"));
+
+    place.write("sealwire.toml", b"[node\n")?;
+    let broken = place.run(&["doctor"])?;
+    assert_eq!(broken.code, Some(1), "{}", broken.out);
+    assert!(broken.out.contains("sealwire.toml` is not TOML: "), "{}", broken.out);
+    let by_variable = place.command(&["doctor"]).env("SEALWIRE_VIA", format!("nats://{server}")).output()?;
+    assert!(String::from_utf8_lossy(&by_variable.stdout).contains("NATS server 2.9.10"));
+    Ok(())
+}
+
 #[test]
 fn a_qr_code_is_for_people() -> Outcome {
     let place = Place::new()?;

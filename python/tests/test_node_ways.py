@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -170,6 +171,22 @@ def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 KINDS = pytest.mark.parametrize("kind", ["nats", "jetstream"])
+
+
+def test_the_doctor_finds_a_server(homes: Homes, server: Callable[..., Server]) -> None:
+    broker = server("authorization { token: t0ken }")
+
+    def said() -> str:
+        environment = {**os.environ, "SEALWIRE_VIA": f"jetstream://127.0.0.1:{broker.port}"}
+        command = [sys.executable, "-m", "sealwire", "doctor", "--home", homes.here]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
+
+    told = said()
+    assert "NATS server " in told, told
+    assert f"answers at `127.0.0.1:{broker.port}`" in told, told
+    assert "takes messages up to" not in told, told
+    broker.kill()
+    assert f"no server answers at `127.0.0.1:{broker.port}`" in said()
 
 
 @KINDS

@@ -48,6 +48,7 @@ impl Place {
             .env_remove("VIRTUAL_ENV")
             .env_remove("PYTHONPATH")
             .env_remove("NO_COLOR")
+            .env_remove("SEALWIRE_VIA")
             .env_remove("SEALWIRE_PASSPHRASE")
             .env_remove("SEALWIRE_PASSPHRASE_FILE");
         command
