@@ -2,10 +2,10 @@
 
 use std::{
     env, fs, io,
-    io::{BufRead, BufReader, Read},
+    io::Read,
     net::{SocketAddr, TcpStream},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The file beside a home, and the variable that counts more.
@@ -16,7 +16,10 @@ const VARIABLE: &str = "SEALWIRE_VIA";
 const PORT: u16 = 4222;
 
 /// The largest greeting that is read. One with the addresses of a large cluster is shorter.
-const MAX_GREETING: u64 = 64 * 1024;
+const MAX_GREETING: usize = 64 * 1024;
+
+/// Characters of a version that are shown.
+const MAX_VERSION: usize = 32;
 
 /// What the node of this home goes through: `None` if through connections of its own.
 ///
@@ -37,16 +40,15 @@ pub(crate) fn named(home: &Path) -> Result<Option<String>, String> {
     Ok(settings.get("node").and_then(|node| node.get("via")).and_then(toml::Value::as_str).map(str::to_owned))
 }
 
-/// A NATS server as a location names it.
-pub(crate) struct Server<'a> {
+/// NATS servers as a location names them.
+pub(crate) struct Servers {
     /// `host:port` of each server of a cluster.
     pub(crate) places: Vec<String>,
     pub(crate) with_jetstream: bool,
-    pub(crate) location: &'a str,
 }
 
 /// The servers of a location; `None` if it is none of NATS.
-pub(crate) fn servers(location: &str) -> Option<Server<'_>> {
+pub(crate) fn servers(location: &str) -> Option<Servers> {
     let (scheme, places) = location.split_once("://")?;
     let with_jetstream = match scheme {
         "nats" | "nats+tls" => false,
@@ -55,7 +57,7 @@ pub(crate) fn servers(location: &str) -> Option<Server<'_>> {
     };
     let has_port = |place: &str| place.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let place = |place: &str| if has_port(place) { place.to_owned() } else { format!("{place}:{PORT}") };
-    Some(Server { places: places.split(',').map(place).collect(), with_jetstream, location })
+    Some(Servers { places: places.split(',').map(place).collect(), with_jetstream })
 }
 
 /// What a NATS server says of itself before anybody says anything.
@@ -65,17 +67,33 @@ pub(crate) struct Greeting {
     pub(crate) max_payload: u64,
 }
 
-/// Listens to the server at `place`; `None` if what is there is no NATS server.
+/// Listens to the server at `place`, for at most `patience` twice; `None` if what is there is no NATS server.
+///
+/// # Errors
+/// If nothing takes the connection.
 pub(crate) fn greeting(place: &SocketAddr, patience: Duration) -> io::Result<Option<Greeting>> {
     let stream = TcpStream::connect_timeout(place, patience)?;
-    stream.set_read_timeout(Some(patience))?;
-    let mut line = String::new();
-    let read = BufReader::new(stream.take(MAX_GREETING)).read_line(&mut line);
-    let said = read.ok().and_then(|_| line.strip_prefix("INFO ")).and_then(|said| serde_json::from_str::<serde_json::Value>(said).ok());
-    let greeting = |said: serde_json::Value| Greeting {
-        version: said.get("version").and_then(|version| version.as_str()).unwrap_or("of some version").to_owned(),
+    let said = line(stream, Instant::now() + patience).and_then(|line| serde_json::from_str(line.strip_prefix("INFO ")?).ok());
+    Ok(said.map(|said: serde_json::Value| Greeting {
+        version: shown(said.get("version").and_then(serde_json::Value::as_str).unwrap_or("of some version")),
         has_jetstream: said.get("jetstream").and_then(serde_json::Value::as_bool) == Some(true),
         max_payload: said.get("max_payload").and_then(serde_json::Value::as_u64).unwrap_or(u64::MAX),
-    };
-    Ok(said.map(greeting))
+    }))
+}
+
+/// The first line, if it comes in time: who sends a byte now and then is not listened to for ever.
+fn line(mut stream: TcpStream, until: Instant) -> Option<String> {
+    let (mut said, mut some) = (Vec::new(), [0; 4096]);
+    while !said.contains(&b'\n') && said.len() < MAX_GREETING {
+        let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+        stream.set_read_timeout(Some(left)).ok()?;
+        let count = stream.read(&mut some).ok().filter(|count| *count > 0)?;
+        said.extend(some.iter().take(count));
+    }
+    String::from_utf8(said).ok()?.lines().next().map(str::to_owned)
+}
+
+/// Nobody has proven who says it: nothing that a terminal would obey.
+fn shown(version: &str) -> String {
+    version.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(MAX_VERSION).collect()
 }

@@ -83,7 +83,6 @@ pub(crate) fn doctor(doctor: &Doctor) -> Result<Report, Failure> {
             findings.extend(agents(&home, &known));
             match broker::named(home.path()) {
                 Ok(Some(via)) => findings.extend(server(&via)),
-                // Without one, or with a file that says nothing to anybody, nodes call each other.
                 named => {
                     findings.extend(named.err().map(|why| Finding::wrong("the settings cannot be read", why)));
                     findings.extend(own_addresses(&known));
@@ -215,20 +214,23 @@ fn agents(home: &Home, known: &Membership) -> Vec<Finding> {
 
 /// The server that this node goes through.
 fn server(via: &str) -> Vec<Finding> {
-    let Some(server) = broker::servers(via) else {
+    // Not repeated: what stands before it is a password.
+    if via.contains('@') {
+        return vec![Finding::wrong("`via` holds a password, where others may read it", "put it into a file (docs/transports.md)")];
+    }
+    let Some(servers) = broker::servers(via) else {
         let what = format!("what the node goes through is not looked at: `{via}`");
         return vec![Finding::note(what, "only NATS servers are: nats://HOST:4222 or jetstream://HOST:4222")];
     };
-    server.places.iter().flat_map(|place| greeting(&server, place)).collect()
+    servers.places.iter().flat_map(|place| greeting(place, servers.with_jetstream)).collect()
 }
 
-fn greeting(server: &broker::Server<'_>, place: &str) -> Vec<Finding> {
-    let location = server.location;
+fn greeting(place: &str, with_jetstream: bool) -> Vec<Finding> {
     let places = match resolve(place) {
         Ok(places) => places,
         Err(error) => {
             let what = format!("the server `{place}` has no meaning here: {error}");
-            return vec![Finding::wrong(what, format!("correct `{location}`, which sealwire.toml or SEALWIRE_VIA says"))];
+            return vec![Finding::wrong(what, "correct `via` in sealwire.toml, or SEALWIRE_VIA")];
         }
     };
     let Some(said) = places.iter().find_map(|place| broker::greeting(place, REACH).ok()) else {
@@ -236,10 +238,10 @@ fn greeting(server: &broker::Server<'_>, place: &str) -> Vec<Finding> {
         return vec![Finding::wrong(format!("no server answers at `{place}`"), remedy)];
     };
     let Some(Greeting { version, has_jetstream, max_payload }) = said else {
-        let remedy = format!("correct `{location}`; a NATS server that speaks TLS first says nothing that could be looked at");
+        let remedy = "correct `via` in sealwire.toml, or SEALWIRE_VIA; a server that speaks TLS first says nothing that could be looked at";
         return vec![Finding::note(format!("what answers at `{place}` does not greet as a NATS server does"), remedy)];
     };
-    if server.with_jetstream && !has_jetstream {
+    if with_jetstream && !has_jetstream {
         let remedy = "add `jetstream { store_dir: \"/var/lib/nats\" }` to its configuration, or start it with `-js`";
         return vec![Finding::wrong(format!("the NATS server at `{place}` has no JetStream"), remedy)];
     }

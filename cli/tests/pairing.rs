@@ -359,6 +359,12 @@ fn the_doctor_looks_at_the_server_in_between() -> Outcome {
     let nobody = via("nats://127.0.0.1:9")?;
     assert_eq!(nobody.code, Some(1), "{}", nobody.out);
     assert!(nobody.out.contains("no server answers at `127.0.0.1:9`"), "{}", nobody.out);
+    let loud = greeter("INFO {\"version\":\"2\\u001b[31m\",\"max_payload\":17825792}\r\n")?;
+    let tame = via(&format!("nats://{loud}"))?;
+    assert!(tame.out.contains(&format!("NATS server 2[31m answers at `{loud}`")), "{}", tame.out);
+    let secret = via("nats://crew:Zyxomma-4711@127.0.0.1:9")?;
+    assert_eq!(secret.code, Some(1), "{}", secret.out);
+    assert!(secret.out.contains("holds a password") && !secret.out.contains("Zyxomma"), "{}", secret.out);
     assert!(via("python:postbox:make")?.out.contains("not looked at: `python:postbox:make`"));
 
     place.write("sealwire.toml", b"[node\n")?;
