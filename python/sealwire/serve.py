@@ -107,8 +107,8 @@ def _until_stopped(node: Node, *, with_stdin: bool) -> int:
     """
     stopping = Stopping()
     if with_stdin:
-        threading.Thread(target=_at_end_of_stdin, args=(stopping.event.set,), daemon=True).start()
-    stopping.event.wait()
+        threading.Thread(target=_at_end_of_stdin, args=(stopping.stop,), daemon=True).start()
+    stopping.wait()
     node.close()
     _say("stopped")
     sys.stdout.flush()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
-import threading
+import socket
 from types import FrameType
 
 __all__ = ["Stopping"]
@@ -16,14 +17,36 @@ _INTERRUPTED = 128 + signal.SIGINT
 
 
 class Stopping:
-    """From now on the two signals are heard here. `code` is the exit code of the last one."""
+    """From now on the two signals are heard here. `code` is the exit code of the last one.
+
+    A wait for a lock, as in ``threading.Event``, goes on when the system gives a signal to another thread, or just before the wait
+    begins: Python's handler runs in the thread that waits. So what is waited for is the byte that Python's own handler writes in
+    whatever thread it is (``signal.set_wakeup_fd``): the signal's number.
+    """
 
     def __init__(self) -> None:
         self.code = _STOPPED
-        self.event = threading.Event()
+        self._heard, self._told = socket.socketpair()
+        self._told.setblocking(False)
+        signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
+            signal.signal(number, _nothing_more)
 
-    def _stop(self, number: int, _: FrameType | None) -> None:
-        self.code = _INTERRUPTED if number == signal.SIGINT else _STOPPED
-        self.event.set()
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it is stopped, or for so many seconds. Returns whether it is stopped."""
+        self._heard.settimeout(seconds)
+        with contextlib.suppress(TimeoutError):
+            while number := self._heard.recv(1)[0]:
+                if number in (signal.SIGTERM, signal.SIGINT):
+                    self.code = _INTERRUPTED if number == signal.SIGINT else _STOPPED
+                    return True
+        return False
+
+    def stop(self) -> None:
+        """Stop as SIGTERM does, from any thread."""
+        with contextlib.suppress(BlockingIOError):  # as many bytes wait already
+            self._told.send(bytes([signal.SIGTERM]))
+
+
+def _nothing_more(_number: int, _frame: FrameType | None) -> None:
+    pass

@@ -207,7 +207,7 @@ def _run(home: Home, path: Path, agents: list[Tended], voice: Voice) -> int:
     for agent in agents:
         agent.start()
     roster = _Roster(home, path / "roster.cbor", [agent.home for agent in agents], voice)
-    while not stopping.event.wait(_LOOK):
+    while not stopping.wait(_LOOK):
         roster.look()
     for agent in reversed(agents):
         agent.stop()
