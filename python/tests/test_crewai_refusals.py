@@ -483,7 +483,7 @@ def test_many_kickoffs_at_once_get_their_own_messages() -> None:
 
 def test_a_failure_wakes_all_who_wait_at_one_reader() -> None:
     """Of many concurrent hand-offs to one reader one is altered: nobody hangs."""
-    gate = threading.Barrier(4, timeout=5)
+    gate = threading.Barrier(4, timeout=60)
 
     def once(to: str, envelope: bytes) -> list[bytes]:
         return altered(to, envelope) if gate.wait() == 2 else [envelope]
@@ -497,7 +497,7 @@ def test_a_failure_wakes_all_who_wait_at_one_reader() -> None:
 
 def test_a_failure_concerns_every_run_that_waits_at_the_reader() -> None:
     """Nobody can tell whose message it was, so nobody goes on waiting for it."""
-    both_sent = threading.Barrier(2, timeout=5)
+    both_sent = threading.Barrier(2, timeout=60)
 
     class Losing(MemoryTransport):
         def send(self, to: str, envelope: bytes) -> None:
@@ -524,7 +524,7 @@ def test_a_failure_concerns_every_run_that_waits_at_the_reader() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert [type(error) for error in errors] == [Malformed, Malformed]
     assert len(reads) == 1
 

@@ -218,7 +218,7 @@ def test_hooks_may_use_the_endpoint_from_other_threads() -> None:
         if request.labels:
             other = threading.Thread(target=lambda: place[0].seal())
             other.start()
-            other.join(5)
+            other.join(60)
             return not other.is_alive()
         return True
 

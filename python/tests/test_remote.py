@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -325,11 +324,11 @@ def test_human_input_is_asked_for_here(hosts: Hosts, monkeypatch: pytest.MonkeyP
 
 
 def test_max_execution_time_ends_the_work_there_too(hosts: Hosts) -> None:
-    use = "SLEEP 3 USE own_secret {}"
-    before, begun = len(hosts.there.said()), time.monotonic()
+    use = "SLEEP 8 USE own_secret {}"
+    before = len(hosts.there.said())
     with pytest.raises(TimeoutError):
         hosts.sealed(task(hosts.researcher(max_execution_time=1), use)).kickoff()
-    assert time.monotonic() - begun < 2.5, "nobody waits for the work to end"
+    assert "failed" not in hosts.there.said()[before:], "nobody waits for the work to end"
     until(lambda: "failed: RemoteError" in hosts.there.said()[before:])
 
 

@@ -134,7 +134,7 @@ def test_an_unreachable_host_is_named_with_the_remedy(domain: Domain) -> None:
     begun = time.monotonic()
     with pytest.raises(sealwire.Unreachable) as caught:
         domain.crew(task(domain.researcher("away", timeout=2, max_retry_limit=20))).kickoff()
-    assert time.monotonic() - begun < 15, "CrewAI does not try again what the node has tried all the time"
+    assert time.monotonic() - begun < 30, "CrewAI does not try again what the node has tried all the time"
     for part in ("researcher@away", domain.locations["away"], "sealwire serve", "sealwire members away --at"):
         assert part in str(caught.value)
 
@@ -194,7 +194,7 @@ def test_a_forged_call_back_is_refused(domain: Domain, lab: Any) -> None:
 
         def ask(sender: str, kind: str, body: Any) -> None:
             try:
-                node.request(sender, header.sender, json.dumps(body).encode(), kind=kind, timeout=10, thread=header.thread)
+                node.request(sender, header.sender, json.dumps(body).encode(), kind=kind, timeout=60, thread=header.thread)
                 tried.append("done")
             except sealwire.RemoteError as error:
                 tried.append(str(error))

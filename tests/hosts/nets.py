@@ -111,6 +111,6 @@ class Capture:
         """Stop, and return the bytes of all packets; raises if the kernel had to drop any."""
         time.sleep(2)  # the kernel hands over what it has once a second
         self._process.terminate()
-        _, said = self._process.communicate(timeout=10)
+        _, said = self._process.communicate(timeout=60)
         assert "\n0 packets dropped by kernel" in said, said
         return self._file.read_bytes()

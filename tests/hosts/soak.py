@@ -60,7 +60,7 @@ def pair(here: Host, there: Host, name: str) -> None:
     assert inviting.stdout is not None
     line = inviting.stdout.readline()
     there.run(str(SEALWIRE), "join", "-", stdin=line)
-    assert inviting.wait(30) == 0
+    assert inviting.wait(60) == 0
 
 
 @dataclass

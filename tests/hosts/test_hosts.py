@@ -52,7 +52,7 @@ def pair(here: Host, there: Host, name: str) -> None:
     assert inviting.stdout is not None
     line = inviting.stdout.readline()
     there.run(*SEALWIRE, "join", "-", stdin=line)
-    assert inviting.wait(30) == 0
+    assert inviting.wait(60) == 0
 
 
 def serve(host: Host, role: str, answer: str, **more: str) -> subprocess.Popen[str]:
@@ -79,7 +79,7 @@ def serving(net: Net, way: Way | None = None) -> Iterator[list[subprocess.Popen[
         for process in processes:
             process.send_signal(signal.SIGTERM)
         for process in processes:
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def say_in_the_clear(here: Host, there: Host, text: str) -> None:
     assert listening.stdout is not None
     assert listening.stdout.readline() == "up\n"
     here.run(sys.executable, "-c", say)
-    listening.communicate(timeout=10)
+    listening.communicate(timeout=60)
 
 
 def secret_keys(host: Host) -> list[bytes]:
@@ -228,4 +228,4 @@ def test_a_revoked_host_is_refused(net: Net) -> None:
     finally:
         for each in (process, bystander):
             each.send_signal(signal.SIGTERM)
-            each.communicate(timeout=30)
+            each.communicate(timeout=60)

@@ -70,7 +70,7 @@ class Broker:
     def stop(self) -> None:
         """End it; it writes what it has in memory."""
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(60)
 
 
 @dataclass(frozen=True)
@@ -128,4 +128,4 @@ def publish(host: Host, broker: Host, subject: str, text: str) -> None:
 def as_nobody(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a user of this machine who owns nothing."""
     line = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *command]
-    return subprocess.run(line, capture_output=True, text=True, timeout=30, check=False, cwd="/")
+    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False, cwd="/")
