@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sealwire.audit import JsonLines
 from sealwire.exceptions import SealwireError
@@ -44,11 +44,12 @@ def main(argv: Sequence[str]) -> int:
     options = _options(argv)
     try:
         agents = _agents(options)
-        node = _node(options, agents)
+        # After CrewAI was imported, which has a handler of its own for SIGTERM, and before there is work that could be left in the middle.
+        with Stopping() as stopping:
+            _until_stopped(_node(options, agents), stopping, with_stdin=options.stop_with_stdin)
     except (NotStarted, SealwireError) as error:
         _say(str(error))
-        return _NOT_STARTED
-    return _until_stopped(node, with_stdin=options.stop_with_stdin)
+    return _NOT_STARTED
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
@@ -100,12 +101,11 @@ class _Told:
             _say(f"denied: {header.kind} from {header.sender} to {header.reader}: {entry.reason}")
 
 
-def _until_stopped(node: Node, *, with_stdin: bool) -> int:
+def _until_stopped(node: Node, stopping: Stopping, *, with_stdin: bool) -> NoReturn:
     """Wait for SIGTERM, Ctrl-C or the end of standard input.
 
     Work that is not done by then is for the next process; nobody waits for its threads.
     """
-    stopping = Stopping()
     if with_stdin:
         threading.Thread(target=_at_end_of_stdin, args=(stopping.stop,), daemon=True).start()
     stopping.wait()

@@ -15,9 +15,11 @@ _STOPPED = 0
 #: The exit code after Ctrl-C, as a shell gives it.
 _INTERRUPTED = 128 + signal.SIGINT
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 class Stopping:
-    """From now on the two signals are heard here. `code` is the exit code of the last one.
+    """While it is entered, the two signals are heard here. `code` is the exit code of the last one.
 
     A wait for a lock, as in ``threading.Event``, goes on when the system gives a signal to another thread, or just before the wait
     begins: Python's handler runs in the thread that waits. So what is waited for is the byte that Python's own handler writes in
@@ -28,16 +30,27 @@ class Stopping:
         self.code = _STOPPED
         self._heard, self._told = socket.socketpair()
         self._told.setblocking(False)
-        signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _nothing_more)
+
+    def __enter__(self) -> Stopping:
+        """Begin to hear them."""
+        self._told_before = signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, _nothing_more) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave them to whoever heard them before."""
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        signal.set_wakeup_fd(self._told_before)
+        self._heard.close()
+        self._told.close()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until it is stopped, or for so many seconds. Returns whether it is stopped."""
         self._heard.settimeout(seconds)
         with contextlib.suppress(TimeoutError):
             while number := self._heard.recv(1)[0]:
-                if number in (signal.SIGTERM, signal.SIGINT):
+                if number in _SIGNALS:
                     self.code = _INTERRUPTED if number == signal.SIGINT else _STOPPED
                     return True
         return False

@@ -203,18 +203,18 @@ def _environment(table: Table) -> dict[str, str]:
 
 
 def _run(home: Home, path: Path, agents: list[Tended], voice: Voice) -> int:
-    stopping = Stopping()
-    for agent in agents:
-        agent.start()
-    roster = _Roster(home, path / "roster.cbor", [agent.home for agent in agents], voice)
-    while not stopping.wait(_LOOK):
-        roster.look()
-    for agent in reversed(agents):
-        agent.stop()
-    for agent in agents:
-        agent.join_or_kill(_STOP_TIME)
-    voice.say("stopped")
-    return stopping.code
+    with Stopping() as stopping:
+        for agent in agents:
+            agent.start()
+        roster = _Roster(home, path / "roster.cbor", [agent.home for agent in agents], voice)
+        while not stopping.wait(_LOOK):
+            roster.look()
+        for agent in reversed(agents):
+            agent.stop()
+        for agent in agents:
+            agent.join_or_kill(_STOP_TIME)
+        voice.say("stopped")
+        return stopping.code
 
 
 class _Roster:

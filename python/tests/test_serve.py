@@ -170,3 +170,21 @@ def test_work_that_is_not_done_does_not_keep_it_from_stopping(folder: Path) -> N
     threading.Thread(target=kickoff, daemon=True).start()
     until(lambda: "task for crew@" in process.said())
     assert process.end() == 0
+
+
+def test_a_signal_that_comes_before_it_serves_stops_it_in_good_order(folder: Path) -> None:
+    (folder / "way.py").write_text("""
+import os, signal
+from sealwire import MemoryTransport
+
+
+class Way(MemoryTransport):
+    def open(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+way = Way(timeout=1)
+""")
+    done = command("serve", "--home", "keys", "--via", "python:way:way", "agents.py:researcher", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("sealwire: stopped\n")

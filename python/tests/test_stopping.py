@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import textwrap
 
 import pytest
 from remote_parts import PATIENCE, environment
+
+from sealwire.stopping import Stopping
 
 WAITS = """
 import signal, threading, time
 from sealwire.stopping import Stopping
 
-stopping = Stopping()
+with Stopping() as stopping:
 {before}
-while not stopping.wait({seconds}):
-    pass
-raise SystemExit(stopping.code)
+    while not stopping.wait({seconds}):
+        pass
+    raise SystemExit(stopping.code)
 """
 
 OTHER_THREAD = """
@@ -27,7 +31,6 @@ def other():
 threading.Thread(target=other).start()
 """
 
-
 ANOTHER_SIGNAL = """
 signal.signal(signal.SIGUSR1, lambda *_: None)
 signal.raise_signal(signal.SIGUSR1)
@@ -37,7 +40,7 @@ stopping.stop()
 
 
 def ended(before: str, seconds: float | None = None) -> subprocess.CompletedProcess[str]:
-    waits = WAITS.format(before=before, seconds=seconds)
+    waits = WAITS.format(before=textwrap.indent(before, "    "), seconds=seconds)
     return subprocess.run([sys.executable, "-c", waits], timeout=PATIENCE, env=environment(), check=False, capture_output=True, text=True)
 
 
@@ -55,3 +58,10 @@ def test_a_thread_ends_the_wait() -> None:
 def test_another_signal_does_not() -> None:
     done = ended(ANOTHER_SIGNAL)
     assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
+def test_afterwards_signals_are_left_to_who_heard_them_before() -> None:
+    handler, descriptor = signal.getsignal(signal.SIGINT), signal.set_wakeup_fd(-1)
+    with Stopping():
+        assert signal.getsignal(signal.SIGINT) is not handler
+    assert (signal.getsignal(signal.SIGINT), signal.set_wakeup_fd(descriptor)) == (handler, -1)
