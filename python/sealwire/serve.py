@@ -31,6 +31,9 @@ __all__ = ["main"]
 
 _NOT_STARTED = 2
 
+#: Seconds for the node to close: it gives its transport 2 s itself, and containers are killed after 10. What it has taken over is kept.
+_CLOSING_TIME = 5.0
+
 
 class NotStarted(Exception):
     """The agents cannot be served: what is missing, where, and what to do."""
@@ -109,11 +112,20 @@ def _until_stopped(node: Node, stopping: Stopping, *, with_stdin: bool) -> NoRet
     if with_stdin:
         threading.Thread(target=_at_end_of_stdin, args=(stopping.stop,), daemon=True).start()
     stopping.wait()
-    node.close()
-    _say("stopped")
+    closing = threading.Thread(target=_close, args=(node,), daemon=True)
+    closing.start()
+    closing.join(_CLOSING_TIME)
+    _say("stopped, and did not wait for its transport to close" if closing.is_alive() else "stopped")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(stopping.code)
+
+
+def _close(node: Node) -> None:
+    try:
+        node.close()
+    except Exception as error:  # noqa: BLE001 -- a user's transport may raise anything
+        _say(f"the transport did not close: {type(error).__name__}: {error}")
 
 
 def _at_end_of_stdin(stop: Callable[[], None]) -> None:

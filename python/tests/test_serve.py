@@ -172,9 +172,8 @@ def test_work_that_is_not_done_does_not_keep_it_from_stopping(folder: Path) -> N
     assert process.end() == 0
 
 
-def test_a_signal_that_comes_before_it_serves_stops_it_in_good_order(folder: Path) -> None:
-    (folder / "way.py").write_text("""
-import os, signal
+WAY = """
+import os, signal, threading
 from sealwire import MemoryTransport
 
 
@@ -182,9 +181,24 @@ class Way(MemoryTransport):
     def open(self):
         os.kill(os.getpid(), signal.SIGTERM)
 
+    def close(self):
+        {close}
+
 
 way = Way(timeout=1)
-""")
+"""
+
+
+@pytest.mark.parametrize(
+    ("close", "said"),
+    [
+        ("pass", ["sealwire: stopped"]),
+        ("raise OSError('no')", ["sealwire: the transport did not close: OSError: no", "sealwire: stopped"]),
+        ("threading.Event().wait()", ["sealwire: stopped, and did not wait for its transport to close"]),
+    ],
+)
+def test_a_signal_from_before_it_serves_stops_it_whatever_its_transport_does(folder: Path, close: str, said: list[str]) -> None:
+    (folder / "way.py").write_text(WAY.format(close=close))
     done = command("serve", "--home", "keys", "--via", "python:way:way", "agents.py:researcher", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.endswith("sealwire: stopped\n")
+    assert done.stderr.splitlines()[-len(said) :] == said
