@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
+import threading
 from types import FrameType
+from typing import ClassVar
 
 __all__ = ["Stopping"]
 
@@ -26,6 +29,8 @@ class Stopping:
     whatever thread it is (``signal.set_wakeup_fd``): the signal's number.
     """
 
+    _entered: ClassVar[Stopping | None] = None
+
     def __init__(self) -> None:
         self.code = _STOPPED
         self._heard, self._told = socket.socketpair()
@@ -35,10 +40,12 @@ class Stopping:
         """Begin to hear them."""
         self._told_before = signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
         self._before = {number: signal.signal(number, _nothing_more) for number in _SIGNALS}
+        Stopping._entered = self
         return self
 
     def __exit__(self, *_: object) -> None:
         """Leave them to whoever heard them before."""
+        Stopping._entered = None
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         signal.set_wakeup_fd(self._told_before)
@@ -63,3 +70,27 @@ class Stopping:
 
 def _nothing_more(_number: int, _frame: FrameType | None) -> None:
     pass
+
+
+# --- a process that a tool forks is ended by its own signals, and writes nothing to the socket of this one ------------------------
+
+_forking = threading.local()
+
+
+def _before_fork() -> None:
+    """Hold back what the child is sent until it hears it itself."""
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+
+def _in_parent() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
+def _in_child() -> None:
+    if Stopping._entered is not None:
+        Stopping._entered.__exit__()
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

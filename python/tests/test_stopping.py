@@ -31,6 +31,17 @@ def other():
 threading.Thread(target=other).start()
 """
 
+OF_A_CHILD = """
+import os
+child = os.fork()
+if not child:
+    time.sleep(60)
+    os._exit(0)
+os.kill(child, signal.SIGTERM)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), stopping.wait(0.1))
+stopping.stop()
+"""
+
 ANOTHER_SIGNAL = """
 signal.signal(signal.SIGUSR1, lambda *_: None)
 signal.raise_signal(signal.SIGUSR1)
@@ -58,6 +69,11 @@ def test_a_thread_ends_the_wait() -> None:
 def test_another_signal_does_not() -> None:
     done = ended(ANOTHER_SIGNAL)
     assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
+def test_a_signal_for_a_child_is_the_childs() -> None:
+    done = ended(OF_A_CHILD)
+    assert (done.returncode, done.stdout) == (0, "-15 False\n"), done.stderr
 
 
 def test_afterwards_signals_are_left_to_who_heard_them_before() -> None:
