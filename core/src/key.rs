@@ -15,7 +15,11 @@ pub const RECEIVE_KEY_LEN: usize = 1216;
 ///
 /// A weak key verifies signatures nobody made; a key with torsion is a second name for another key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct VerifyingKey(ed25519_dalek::VerifyingKey);
+pub struct VerifyingKey {
+    key: ed25519_dalek::VerifyingKey,
+    /// Asked for several times with each message.
+    thumbprint: Thumbprint,
+}
 
 /// A public key that must not be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,23 +43,27 @@ impl VerifyingKey {
         let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| InvalidKey)?;
         let point = key.to_edwards();
         let sound = !key.is_weak() && point.is_torsion_free() && point.compress().as_bytes() == bytes;
-        if sound { Ok(Self(key)) } else { Err(InvalidKey) }
+        if sound { Ok(Self::new(key)) } else { Err(InvalidKey) }
+    }
+
+    fn new(key: ed25519_dalek::VerifyingKey) -> Self {
+        let named = Writer::with_capacity(40).map(3).int(1).int(1).int(-1).int(6).int(-2).bytes(key.as_bytes()).finish();
+        Self { key, thumbprint: Thumbprint(Sha256::digest(named).into()) }
     }
 
     /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
-        self.0.as_bytes()
+        self.key.as_bytes()
     }
 
     /// The key's full name.
     pub fn thumbprint(&self) -> Thumbprint {
-        let key = Writer::with_capacity(40).map(3).int(1).int(1).int(-1).int(6).int(-2).bytes(self.as_bytes()).finish();
-        Thumbprint(Sha256::digest(key).into())
+        self.thumbprint
     }
 
     /// Whether `signature` over `message` was made with this key, by the strict rules: no malleability, no weak keys.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        self.0.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+        self.key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }
 }
 
@@ -165,7 +173,7 @@ impl SigningKey {
 
     pub(crate) fn from_seed(seed: &Secret<32>) -> Self {
         let key = Box::new(ed25519_dalek::SigningKey::from_bytes(seed.expose()));
-        let public = VerifyingKey(key.verifying_key());
+        let public = VerifyingKey::new(key.verifying_key());
         Self { key, public }
     }
 
@@ -181,7 +189,7 @@ impl SigningKey {
     #[cfg(feature = "home")]
     pub(crate) fn from_dalek(key: ed25519_dalek::SigningKey) -> Self {
         let key = Box::new(key);
-        let public = VerifyingKey(key.verifying_key());
+        let public = VerifyingKey::new(key.verifying_key());
         Self { key, public }
     }
 
@@ -348,7 +356,7 @@ mod tests {
             assert_eq!(VerifyingKey::from_bytes(&unhex(hex)), Err(InvalidKey), "{hex}");
         }
         let sound = SigningKey::from_seed(&Secret::init_with(|seed| seed.fill(7)));
-        let mixed = sound.public.0.to_edwards() + curve25519_dalek::constants::EIGHT_TORSION[1];
+        let mixed = sound.public.key.to_edwards() + curve25519_dalek::constants::EIGHT_TORSION[1];
         assert_eq!(VerifyingKey::from_bytes(mixed.compress().as_bytes()), Err(InvalidKey));
         assert!(VerifyingKey::from_bytes(sound.verifying_key().as_bytes()).is_ok());
     }
