@@ -110,9 +110,14 @@ impl Connection {
         let mut asked: Option<Instant> = None;
         let mut out = Vec::new();
         loop {
-            self.receipts.write(&mut out);
             if shared.pong_due.swap(false, Relaxed) {
                 frame::write_pong(&mut out);
+            }
+            let due = self.receipts.due();
+            let is_written = !out.is_empty() || *closing.borrow() || link.is_some_and(|(link, _)| link.has_unsent());
+            let told = due.filter(|due| !is_written && *due > Instant::now());
+            if told.is_none() {
+                self.receipts.write(&mut out);
             }
             let next = link.map_or(Next::All(None), |(link, number)| link.next(number, &mut out));
             if !out.is_empty() {
@@ -141,7 +146,7 @@ impl Connection {
             let quiet = if link.is_none_or(|(link, _)| link.is_empty()) && asked.is_none() { PING.0 } else { PING.1 };
             let quiet = Instant::now() + quiet;
             tokio::select! {
-                woken = timeout_at(retry.map_or(quiet, |retry| retry.min(quiet)), shared.wake.notified()) => {
+                woken = timeout_at([retry, told].into_iter().flatten().fold(quiet, Instant::min), shared.wake.notified()) => {
                     if woken.is_err() && Instant::now() >= quiet {
                         asked.get_or_insert_with(Instant::now);
                         frame::write_ping(&mut out);

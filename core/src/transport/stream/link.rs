@@ -181,6 +181,10 @@ impl Link {
         state.wake();
     }
 
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.lock().unsent.is_empty()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lock().parcels.is_empty()
     }
