@@ -439,6 +439,21 @@ MUTANTS = (
         (Edit(KEEPING, "self.look_up_near(&checked.row, &checked.message.header).map_err(refuse)?;", ""),),
     ),
     Mutant(
+        "replay to a node",
+        "core endpoint::attacks::a_message_taken_by_a_node_comes_again",
+        "hooks asked before the journal",
+        (Edit(KEEPING, "if !self.has_hooks && !checked", "if !checked"),),
+    ),
+    Mutant(
+        "replay to a node",
+        "core endpoint::attacks::a_message_taken_by_a_node_comes_again",
+        "what the journal says when it is written is not heard",
+        (
+            Edit(KEEPING, "if seen == Seen::Before {\n            return self.again(checked.message.header, key);\n        }\n", ""),
+            Edit(KEEPING, "self.refuse_seen(seen, &checked, now)?;\n        self.commit", "self.commit"),
+        ),
+    ),
+    Mutant(
         "lane of another endpoint taken for a near one",
         "attacks repeated::a_replay_after_a_restart",
         "opened messages not written to the store, as if each lane were near",
@@ -568,7 +583,7 @@ MUTANTS = (
         "all-zero and torsion keys",
         "core certificate::tests::unsound_signing_keys_are_refused_whoever_certified_them",
         "keys taken as they are",
-        (Edit(KEY, "if sound { Ok(Self(key)) }", "if sound || key.is_weak() { Ok(Self(key)) }"),),
+        (Edit(KEY, "if sound { Ok(Self::new(key)) }", "if sound || key.is_weak() { Ok(Self::new(key)) }"),),
     ),
     Mutant(
         "torsion keys",

@@ -63,6 +63,9 @@ pub struct Endpoint {
     entropy: Box<dyn Entropy>,
     /// Who signs for the agents, if it is not this process.
     keys: Option<Arc<dyn IdentityKeys>>,
+    /// Whether policy, audit or keys were given; a node works with it.
+    #[cfg_attr(not(feature = "node"), allow(dead_code, reason = "see above"))]
+    has_hooks: bool,
     state: Mutex<State>,
     store: Mutex<Box<dyn Store>>,
     process: AtomicU32,
@@ -278,6 +281,9 @@ impl State {
     /// Keeps a verified certificate if it is newer than what is known of that address, or what is known does not hold any more.
     fn remember(&mut self, certificate: Arc<Certificate>, now: u64) {
         let address = certificate.subject();
+        if self.peers.get(address).is_some_and(|known| Arc::ptr_eq(known, &certificate)) {
+            return;
+        }
         let holds = |known: &Certificate| known.check_now(&self.roster, now).is_ok();
         let newer = self.peers.get(address).is_none_or(|known| known.issued() <= certificate.issued() || !holds(known));
         if !newer || self.agents.contains_key(address) {

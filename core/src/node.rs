@@ -25,6 +25,7 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -79,7 +80,7 @@ use hall::{Hall, Waiting};
 use peers::Peers;
 use replies::Replies;
 use task::AbortOnDrop;
-use ticket::Ended;
+use ticket::{Ended, Keep};
 
 /// Messages under way at a time. Who sends more waits.
 const MAX_FLIGHTS: usize = 4096;
@@ -93,11 +94,15 @@ const RESEND_AFTER: Duration = Duration::from_secs(5);
 /// Shortest such time that can be asked for.
 const SHORTEST_RESEND: Duration = Duration::from_millis(20);
 
+/// Bytes of messages that are sealed or opened [in place](Builder::work_in_place): what takes about as long as writing them down.
+const IN_PLACE: usize = 64 * 1024;
+
 /// How a [`Node`] is made.
 pub struct Builder<T> {
     endpoint: Arc<Endpoint>,
     transport: T,
     resend_after: Duration,
+    in_place: bool,
 }
 
 impl<T: Transport + 'static> Builder<T> {
@@ -105,6 +110,15 @@ impl<T: Transport + 'static> Builder<T> {
     #[must_use]
     pub fn resend_after(mut self, pause: Duration) -> Self {
         self.resend_after = pause.max(SHORTEST_RESEND);
+        self
+    }
+
+    /// Seals, opens and writes on the threads of the runtime, where that is soon done: each message is spared some ways between threads, which
+    /// is a fifth of a request's time. For a runtime that is there for this node. An endpoint with a policy, an audit or keys of the user's is
+    /// given threads of its own as ever: what those wait for is not known.
+    #[must_use]
+    pub fn work_in_place(mut self) -> Self {
+        self.in_place = true;
         self
     }
 
@@ -171,6 +185,7 @@ struct Inner<T> {
     transport: Arc<T>,
     couriers: Couriers<T>,
     resend_after: Duration,
+    in_place: bool,
     desk: mpsc::Sender<Job>,
     flights: Mutex<Flights>,
     confirmations: Mutex<Confirmations>,
@@ -198,7 +213,7 @@ struct Inner<T> {
 impl<T: Transport + 'static> Node<T> {
     /// How to make one, of an endpoint and whatever carries its envelopes.
     pub fn builder(endpoint: impl Into<Arc<Endpoint>>, transport: T) -> Builder<T> {
-        Builder { endpoint: endpoint.into(), transport, resend_after: RESEND_AFTER }
+        Builder { endpoint: endpoint.into(), transport, resend_after: RESEND_AFTER, in_place: false }
     }
 
     fn inner(&self) -> &Arc<Inner<T>> {
@@ -260,8 +275,8 @@ impl<T: Transport + 'static> Node<T> {
         deadline: Duration,
     ) -> Result<Message, NodeError> {
         let until = Instant::now() + deadline;
-        let asked = timeout_at(until, self.ask(from, to, draft, deadline)).await.map_err(|_| NodeError::Deadline)??;
-        timeout_at(until, asked.unnamed().reply()).await.map_err(|_| NodeError::Deadline)?
+        let asked = timeout_at(until, self.ask_once(from, to, draft, deadline)).await.map_err(|_| NodeError::Deadline)??;
+        timeout_at(until, asked.reply()).await.map_err(|_| NodeError::Deadline)?
     }
 
     /// Asks, and returns once the request was taken over: it is sent until it is answered or the deadline passes, through restarts too where
@@ -276,13 +291,39 @@ impl<T: Transport + 'static> Node<T> {
         draft: Draft<B>,
         deadline: Duration,
     ) -> Result<Ticket, NodeError> {
+        self.ask_keeping(from, to, draft, deadline, Keep::Yes).await
+    }
+
+    /// As [`Node::ask`], for somebody who will not ask for the reply again: it is kept nowhere, and costs less. Not for a request that may be
+    /// [left](Ticket::leave): its reply is lost if it comes in that moment.
+    ///
+    /// # Errors
+    /// As [`Node::ask`].
+    pub async fn ask_once<B: AsRef<[u8]>>(
+        &self,
+        from: &Address,
+        to: &Address,
+        draft: Draft<B>,
+        deadline: Duration,
+    ) -> Result<Ticket, NodeError> {
+        self.ask_keeping(from, to, draft, deadline, Keep::No).await
+    }
+
+    async fn ask_keeping<B: AsRef<[u8]>>(
+        &self,
+        from: &Address,
+        to: &Address,
+        draft: Draft<B>,
+        deadline: Duration,
+        keep: Keep,
+    ) -> Result<Ticket, NodeError> {
         let (waiting, reply) = oneshot::channel();
         let (parts, arriving) = mpsc::channel(ticket::MAX_PARTS);
         // Times are whole seconds: the message must not end before the deadline does.
         let lifetime = deadline.as_secs().saturating_add(2);
         let draft = draft.lifetime(lifetime.min(crate::limits::MAX_LIFETIME));
-        let message = self.hand_in(from, to, draft, Expects::Reply, End::Waiting(waiting), Some(parts), deadline).await?;
-        Ok(Ticket::new(message, reply, arriving, self.inner().ended.clone()))
+        let message = self.hand_in(from, to, draft, Expects::Reply, End::Waiting(waiting), Some(parts), keep, deadline).await?;
+        Ok(Ticket::new(message, reply, arriving, self.inner().ended.clone(), keep))
     }
 
     /// Sends one way. When it returns the message was taken over: it is sent until it is acknowledged or its lifetime ends.
@@ -291,7 +332,7 @@ impl<T: Transport + 'static> Node<T> {
     /// If it was not taken over; see [`NodeError`].
     pub async fn send<B: AsRef<[u8]>>(&self, from: &Address, to: &Address, draft: Draft<B>) -> Result<MessageRef, NodeError> {
         let patience = Duration::from_secs(draft.lifetime);
-        self.hand_in(from, to, draft, Expects::Acknowledgement, End::Untold, None, patience).await
+        self.hand_in(from, to, draft, Expects::Acknowledgement, End::Untold, None, Keep::Yes, patience).await
     }
 
     /// Requests that nobody waits for, as their process ended or they were left, and which are not answered or whose reply nobody has taken:
@@ -327,7 +368,7 @@ impl<T: Transport + 'static> Node<T> {
             }
         }
         let (_, arriving) = mpsc::channel(1);
-        Ok(Ticket::new(request, reply, arriving, inner.ended.clone()))
+        Ok(Ticket::new(request, reply, arriving, inner.ended.clone(), Keep::Yes))
     }
 
     /// Says that the reply to a request was noted where a restart does not lose it: it is not kept any more. Without this it is kept until its
@@ -379,6 +420,7 @@ impl<T: Transport + 'static> Node<T> {
         expects: Expects,
         end: End,
         parts: Option<mpsc::Sender<parts::Part>>,
+        keep: Keep,
         patience: Duration,
     ) -> Result<MessageRef, NodeError> {
         let inner = self.inner();
@@ -390,7 +432,7 @@ impl<T: Transport + 'static> Node<T> {
         inner.meet(from, to, patience).await?;
         let room = inner.room_for(draft.body.len()).await?;
         let (taken, answer) = oneshot::channel();
-        let send = desk::Send { from: from.clone(), to: to.clone(), draft, expects, end, parts, room, taken };
+        let send = desk::Send { from: from.clone(), to: to.clone(), draft, expects, end, parts, keep, room, taken };
         inner.desk.send(Job::Send(Box::new(send))).await.map_err(|_| NodeError::Closed)?;
         answer.await.map_err(|_| NodeError::Closed)?
     }
@@ -398,8 +440,8 @@ impl<T: Transport + 'static> Node<T> {
 
 impl<T: Transport + 'static> Inner<T> {
     fn new(builder: Builder<T>, known: Vec<Address>) -> (Arc<Self>, mpsc::Receiver<Job>, mpsc::Receiver<()>) {
-        let Builder { endpoint, transport, resend_after } = builder;
-        let transport = Arc::new(transport);
+        let Builder { endpoint, transport, resend_after, in_place } = builder;
+        let (transport, in_place) = (Arc::new(transport), in_place && !endpoint.has_hooks());
         let (desk, jobs) = mpsc::channel(desk::MAX_JOBS);
         let (alive, gone) = mpsc::channel(1);
         let (ended, ending) = mpsc::unbounded_channel();
@@ -408,6 +450,7 @@ impl<T: Transport + 'static> Inner<T> {
             couriers: Couriers::new(Arc::clone(&transport)),
             transport,
             resend_after,
+            in_place,
             desk,
             flights: Mutex::default(),
             confirmations: Mutex::default(),
@@ -473,6 +516,15 @@ impl<T: Transport + 'static> Inner<T> {
         done.await.inspect_err(|error| tracing::error!(%error, "work that was put aside panicked")).ok()
     }
 
+    /// Does something with so many bytes of messages: here if the node may and they are few, else [aside](Self::aside).
+    async fn work<R: Send + 'static>(&self, size: usize, work: impl FnOnce() -> R + Send + 'static) -> Option<R> {
+        if !self.in_place || size > IN_PLACE {
+            return self.aside(work).await;
+        }
+        let done = catch_unwind(AssertUnwindSafe(work));
+        done.inspect_err(|_| tracing::error!("work that was done in place panicked")).ok()
+    }
+
     /// Begins to receive for an agent that is hosted here; again changes nothing.
     fn attach(self: &Arc<Self>, agent: &Address) -> Result<(), NodeError> {
         if self.endpoint.hosts(agent).is_none() {
@@ -507,9 +559,7 @@ impl<T: Transport + 'static> Inner<T> {
         let mut flights = self.flights();
         let earlier = flights.next_due();
         flights.add(flight);
-        if flights.next_due() != earlier {
-            self.alarm.notify_one();
-        }
+        self.hasten(earlier, flights.next_due());
     }
 
     /// Acknowledges a message to its author, with the next message that goes there or within `wait`.
@@ -517,7 +567,12 @@ impl<T: Transport + 'static> Inner<T> {
         let mut confirmations = self.confirmations();
         let earlier = confirmations.next_due();
         confirmations.add(way, id, Instant::now() + wait);
-        if confirmations.next_due() != earlier {
+        self.hasten(earlier, confirmations.next_due());
+    }
+
+    /// Something is due at `next` that was due at `earlier` before: upkeep is told, unless it looks up by then anyway.
+    fn hasten(&self, earlier: Option<Instant>, next: Option<Instant>) {
+        if next != earlier && next.is_some_and(|next| next < Instant::now() + upkeep::LOOK) {
             self.alarm.notify_one();
         }
     }

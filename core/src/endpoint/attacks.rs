@@ -2,6 +2,8 @@
 //!
 //! What needs no key is tested over a hostile transport in `tests/tests/attacks`.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::*;
 use crate::{
     Claims, Draft, Envelope, Form, Header, Message, Root, RosterClaims,
@@ -363,6 +365,32 @@ fn a_near_message_taken_by_a_node_and_opened_beside_it() -> Outcome {
     hosts.one.open(&opened)?;
     assert!(matches!(take(&opened), Some(Err(Refused { error: OpenError::Duplicate(_), .. }))));
     assert!(matches!(take(&taken), Some(Ok(Taken::Again { .. }))), "a node answers what it has taken");
+    Ok(())
+}
+
+/// What a node has taken comes again: the journal knows it whether or not there are hooks, and none of them is asked a second time.
+#[cfg(feature = "node")]
+#[test]
+fn a_message_taken_by_a_node_comes_again() -> Outcome {
+    let hosts = hosts()?;
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&asked);
+    let policy = move |_: &crate::policy::Request<'_>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        crate::Verdict::Allow
+    };
+    let roster = Roster::clone(&hosts.two.roster());
+    let with_policy = Endpoint::builder().clock(clock()).policy(policy).member(node("two"), *hosts.root.verifying_key(), roster)?;
+    with_policy.host("b")?;
+    for reader in [&hosts.two, &with_policy] {
+        hosts.one.introduce(reader.certificate(&hosts.b).ok_or("hosted")?.as_bytes())?;
+        let (sealed, header) = hosts.seal("once")?;
+        let take = || reader.take(&[sealed.as_bytes()], &|_, _| Ok(Admission::Kept)).pop();
+        assert!(matches!(take(), Some(Ok(Taken::New { .. }))));
+        assert!(matches!(take(), Some(Ok(Taken::Again { .. }))));
+        assert_eq!(refusal(reader.open(&sealed)), Some(OpenError::Duplicate(header.id)));
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "about the first one only");
     Ok(())
 }
 

@@ -125,11 +125,19 @@ pub struct Builder {
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
     keys: Option<Arc<dyn IdentityKeys>>,
+    has_hooks: bool,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { policy: Box::new(AllowAuthentic), audit: Box::new(NoLog), clock: Box::new(System), entropy: Box::new(System), keys: None }
+        Self {
+            policy: Box::new(AllowAuthentic),
+            audit: Box::new(NoLog),
+            clock: Box::new(System),
+            entropy: Box::new(System),
+            keys: None,
+            has_hooks: false,
+        }
     }
 }
 
@@ -143,14 +151,14 @@ impl Builder {
     /// Asks `policy` about each message, on the way out and on the way in.
     #[must_use]
     pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
-        self.policy = Box::new(policy);
+        (self.policy, self.has_hooks) = (Box::new(policy), true);
         self
     }
 
     /// Records each decision; what cannot be recorded is not released.
     #[must_use]
     pub fn audit(mut self, audit: impl Audit + 'static) -> Self {
-        self.audit = Box::new(audit);
+        (self.audit, self.has_hooks) = (Box::new(audit), true);
         self
     }
 
@@ -173,7 +181,7 @@ impl Builder {
     /// The node's key, which certifies them, is apart from that: [`NodeKey::elsewhere`], for an endpoint without a home.
     #[must_use]
     pub fn identity_keys(mut self, keys: &Arc<dyn IdentityKeys>) -> Self {
-        self.keys = Some(Arc::clone(keys));
+        (self.keys, self.has_hooks) = (Some(Arc::clone(keys)), true);
         self
     }
 
@@ -227,11 +235,11 @@ impl Builder {
             lanes: Lanes::default(),
             near: Rows::default(),
         };
-        let Self { policy, audit, clock, entropy, keys } = self;
+        let Self { policy, audit, clock, entropy, keys, has_hooks } = self;
         let process = AtomicU32::new(std::process::id());
         let (state, store, upkeep) = (Mutex::new(state), Mutex::new(store), Mutex::new(0));
         let domain = roster_domain;
-        Ok(Endpoint { domain, authority, node, hedge, policy, audit, clock, entropy, keys, state, store, process, upkeep })
+        Ok(Endpoint { domain, authority, node, hedge, policy, audit, clock, entropy, keys, has_hooks, state, store, process, upkeep })
     }
 
     #[cfg(feature = "home")]

@@ -43,6 +43,8 @@ pub(crate) enum Admission {
     Kept,
     /// It is the reply to this request and kept in its place.
     Answer(MessageId),
+    /// It is the reply to this request, and nobody will ask for it again: nothing of either is kept.
+    LastWord(MessageId),
     /// It is opened and nothing of it is kept: it says something about other messages.
     Passing,
 }
@@ -80,6 +82,11 @@ enum Step {
 }
 
 impl Endpoint {
+    /// Whether policy, audit or signatures are the user's own: how long those take, and what they call, is not known.
+    pub(crate) fn has_hooks(&self) -> bool {
+        self.has_hooks
+    }
+
     /// The time here.
     pub(crate) fn now(&self) -> u64 {
         self.clock.now()
@@ -206,9 +213,14 @@ impl Endpoint {
         }
     }
 
-    /// What the journal knows of those that passed, in one look.
+    /// What the journal knows of those that passed, in one look. It is spared where it changes nothing: what was not in a near lane is shown to
+    /// hooks only, and where there are none the journal speaks when it is written.
     fn look_up_all(&self, checked: &[Result<Checked, Refused>]) -> Vec<Result<Seen, StoreFailed>> {
         let rows: Vec<_> = checked.iter().flatten().map(|checked| &checked.row).collect();
+        let came_near = |checked: &Checked| self.look_up_near(&checked.row, &checked.message.header).is_err();
+        if !self.has_hooks && !checked.iter().flatten().any(came_near) {
+            return vec![Ok(Seen::New); rows.len()];
+        }
         match self.store().look_up(&rows) {
             Ok(known) => known.into_iter().map(Ok).collect(),
             Err(failed) => rows.iter().map(|_| Err(failed.clone())).collect(),
@@ -232,6 +244,7 @@ impl Endpoint {
         let (is_kept, answers) = match admit(&checked.message.header, &checked.row.key()).map_err(refuse)? {
             Admission::Kept => (true, None),
             Admission::Answer(request) => (true, Some(request)),
+            Admission::LastWord(request) => (false, Some(request)),
             Admission::Passing => (false, None),
         };
         let kept = is_kept.then(|| Kept::of_plaintext(&checked.message.plaintext)).transpose().map_err(|_| OpenError::NotAuthentic)?;
@@ -259,8 +272,7 @@ impl Endpoint {
                 }
             }
         }
-        let taken = store.working().and_then(|working| Ok((working.take_all(&arrivals, now)?, working.began()?)));
-        let (seen, began) = match taken {
+        let (seen, began) = match store.working().and_then(|working| working.take_all(&arrivals, now)) {
             Ok(taken) => taken,
             Err(error) => return vec![Err(OpenError::Store(error)); count],
         };

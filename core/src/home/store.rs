@@ -4,11 +4,12 @@
 //! system, an SSD or a backup made before are out of reach; `docs/security.md` says so.
 
 use std::{
+    ops::Deref,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 #[cfg(feature = "node")]
 use super::worker::Worker;
@@ -42,6 +43,9 @@ const PAGE: i64 = 4096;
 /// Pages in the write-ahead log, 8 MiB, before they are brought into the database, which waits for the disk twice. What is sent and
 /// acknowledged in between is never brought there.
 const LOG: i64 = 2048;
+
+/// Statements that are kept prepared: more than there are.
+const STATEMENTS: usize = 64;
 
 /// Seconds between two purges of the journal.
 const PURGE_EVERY: u64 = 60;
@@ -169,30 +173,32 @@ impl HomeStore {
     }
 
     fn insert_in_life(&mut self, rows: &[&Row], now: u64) -> rusqlite::Result<Vec<Seen>> {
+        let Some((first, rest)) = rows.split_first() else { return Ok(Vec::new()) };
         self.find_marker()?;
-        let (marker, life) = (&self.marker, self.life);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut seen = Vec::with_capacity(rows.len());
-        let mut mark = None;
-        for row in rows {
-            let mut page = Page::read(&transaction, row)?;
-            if mark.is_none() {
-                if page.mark.life != life || !is_continued(marker, &page.mark)? {
-                    return Ok(vec![Seen::OtherLife; rows.len()]);
-                }
-                if page.purged.abs_diff(now) >= PURGE_EVERY {
-                    purge(&transaction, now)?;
-                    page = Page::read(&transaction, row)?;
-                }
-                mark = Some(page.mark);
-            }
-            seen.push(page.add(&transaction, row)?);
+        let transaction = Writing::begin(&self.connection)?;
+        let Some(page) = self.first_page(&transaction, first, now)? else { return Ok(vec![Seen::OtherLife; rows.len()]) };
+        let mut seen = vec![page.add(&transaction, first)?];
+        for row in rest {
+            seen.push(Page::read(&transaction, row)?.add(&transaction, row)?);
         }
-        if let Some(mark) = mark.filter(|_| seen.contains(&Seen::New)) {
-            advance(&transaction, marker, mark)?;
+        if seen.contains(&Seen::New) {
+            advance(&transaction, &self.marker, page.mark)?;
         }
         transaction.commit()?;
         Ok(seen)
+    }
+
+    /// The page of the first message of a transaction, after a purge once a minute; `None` in another life than that of the keys here.
+    pub(super) fn first_page(&self, transaction: &Writing<'_>, row: &Row, now: u64) -> rusqlite::Result<Option<Page>> {
+        let page = Page::read(transaction, row)?;
+        if page.mark.life != self.life || !is_continued(&self.marker, &page.mark)? {
+            return Ok(None);
+        }
+        if page.purged.abs_diff(now) < PURGE_EVERY {
+            return Ok(Some(page));
+        }
+        purge(transaction, now)?;
+        Page::read(transaction, row).map(Some)
     }
 }
 
@@ -311,6 +317,7 @@ fn connect(path: &Path) -> Result<Connection, StoreFailed> {
         // A power cut may lose the last transactions; it also ends the life of the receive keys, so none of them can be replayed.
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "secure_delete", "on")?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.pragma_update(None, "temp_store", "memory")
     });
     set.map_err(|error| database(path, &error))?;
@@ -332,12 +339,44 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     if version(connection)? == VERSION {
         return Ok(());
     }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = Writing::begin(connection)?;
     if version(&transaction)? == 1 {
         transaction.execute_batch(TABLES_OF_NODES)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
     transaction.commit()
+}
+
+/// A transaction that writes. Dropped without a commit, it has changed nothing.
+pub(super) struct Writing<'c>(&'c Connection);
+
+impl<'c> Writing<'c> {
+    /// What begins and ends it is kept prepared, which rusqlite's own transactions do not do: they are short.
+    pub(super) fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self(connection))
+    }
+
+    pub(super) fn commit(self) -> rusqlite::Result<()> {
+        self.0.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+}
+
+impl Deref for Writing<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.0
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            // Should it fail, the next one cannot begin, and says so.
+            let _failed = self.0.execute_batch("ROLLBACK");
+        }
+    }
 }
 
 /// When the store is settled.
@@ -351,7 +390,7 @@ enum Moment {
 
 /// Joins the present life if journal and marker agree, else burns the receive keys and begins `new_life`.
 fn settle(connection: &mut Connection, marker: &Marker, moment: Moment, new_life: LifeId) -> rusqlite::Result<LifeId> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = Writing::begin(connection)?;
     let may_join = marker.is_kept() || moment == Moment::Later;
     if let Some(mark) = read_mark(&transaction, marker)?.filter(|_| may_join) {
         return Ok(mark.life);
@@ -363,7 +402,7 @@ fn settle(connection: &mut Connection, marker: &Marker, moment: Moment, new_life
 
 /// Burns the receive keys and forgets what was opened: without the keys, none of it can be opened again.
 fn begin(connection: &mut Connection, marker: &Marker, new_life: LifeId) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = Writing::begin(connection)?;
     transaction.execute_batch("DELETE FROM receive_key; DELETE FROM opened; DELETE FROM work;")?;
     let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     let (sequence, began, purged): (i64, i64, i64) = transaction.query_row("SELECT sequence, began, purged FROM life", [], read)?;
@@ -404,7 +443,7 @@ pub(super) fn advance(connection: &Connection, marker: &Marker, mark: Mark) -> r
 
 /// All that the journal says about one message, read by one statement.
 pub(super) struct Page {
-    mark: Mark,
+    pub(super) mark: Mark,
     horizon: u64,
     purged: u64,
     digest: Option<[u8; 32]>,
@@ -472,22 +511,16 @@ fn purge(connection: &Connection, now: u64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// As [`purge`], once a minute.
+/// When the present life began, which is noted when it takes its first message: what was sealed before may have been processed in an earlier one.
 #[cfg(feature = "node")]
-pub(super) fn purge_if_due(connection: &Connection, now: u64) -> rusqlite::Result<()> {
-    let purged = connection.prepare_cached("SELECT purged FROM life")?.query_row([], |row| row.get(0)).map(unsigned)?;
-    if purged.abs_diff(now) >= PURGE_EVERY { purge(connection, now) } else { Ok(()) }
-}
-
-/// Notes when a life took its first message: what was sealed before may have been processed in an earlier one.
-#[cfg(feature = "node")]
-pub(super) fn life_is_new(connection: &Connection, now: u64) -> rusqlite::Result<()> {
+pub(super) fn life_began(connection: &Connection, now: u64) -> rusqlite::Result<u64> {
     let began: i64 = connection.prepare_cached("SELECT began FROM life")?.query_row([], |row| row.get(0))?;
-    if began < 0 {
-        let began = beginning(now, unsigned(NOT_YET - began));
-        connection.execute("UPDATE life SET began = ?1", [signed(began)])?;
+    if began >= 0 {
+        return Ok(unsigned(began));
     }
-    Ok(())
+    let began = beginning(now, unsigned(NOT_YET - began));
+    connection.execute("UPDATE life SET began = ?1", [signed(began)])?;
+    Ok(began)
 }
 
 /// The journal's mark, whatever the marker says.

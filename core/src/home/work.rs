@@ -1,9 +1,9 @@
 //! What a node keeps in a home: messages being worked on, replies, what is to be sent, peers. Content is encrypted before SQLite sees it.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    store::{self, HomeStore, Page, advance, failed_io, is_continued, life_is_new, purge_if_due, signed, unsigned},
+    store::{HomeStore, Page, Writing, advance, failed_io, life_began, signed, unsigned},
     worker::{self, Worker, WorkerId},
 };
 use crate::{
@@ -38,38 +38,35 @@ impl HomeStore {
         Ok(self.worker.insert(worker).id)
     }
 
-    fn take_in_life(&mut self, arrivals: &[Arrival<'_>], worker: &WorkerId, now: u64) -> rusqlite::Result<Vec<Seen>> {
+    fn take_in_life(&mut self, arrivals: &[Arrival<'_>], worker: &WorkerId, now: u64) -> rusqlite::Result<(Vec<Seen>, u64)> {
+        let Some(first) = arrivals.first() else { return Ok(Default::default()) };
         self.find_marker()?;
-        let (marker, life, key) = (&self.marker, self.life, &self.key);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mark = store::mark(&transaction)?;
-        if mark.life != life || !is_continued(marker, &mark)? {
-            return Ok(vec![Seen::OtherLife; arrivals.len()]);
-        }
-        purge_if_due(&transaction, now)?;
-        life_is_new(&transaction, now)?;
-        let mut seen = Vec::with_capacity(arrivals.len());
-        for arrival in arrivals {
-            seen.push(take(&transaction, key, arrival, worker)?);
+        let transaction = Writing::begin(&self.connection)?;
+        let Some(page) = self.first_page(&transaction, first.row, now)? else {
+            return Ok((vec![Seen::OtherLife; arrivals.len()], 0));
+        };
+        let began = life_began(&transaction, now)?;
+        let mut seen = vec![take(&transaction, &self.key, &page, first, worker)?];
+        for arrival in arrivals.iter().skip(1) {
+            seen.push(take(&transaction, &self.key, &Page::read(&transaction, arrival.row)?, arrival, worker)?);
         }
         if seen.contains(&Seen::New) {
-            advance(&transaction, marker, mark)?;
+            advance(&transaction, &self.marker, page.mark)?;
         }
         transaction.commit()?;
-        Ok(seen)
+        Ok((seen, began))
     }
 
     fn apply_in_one(&mut self, changes: &[Change], worker: &WorkerId) -> rusqlite::Result<()> {
-        let key = &self.key;
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = Writing::begin(&self.connection)?;
         for change in changes {
-            apply(&transaction, key, change, worker)?;
+            apply(&transaction, &self.key, change, worker)?;
         }
         transaction.commit()
     }
 
     fn adopt_ended(&mut self, ended: &[WorkerId], worker: &WorkerId) -> rusqlite::Result<Left> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = Writing::begin(&self.connection)?;
         let mut left = Left::default();
         for gone in ended {
             left.work.extend(pending_of(&transaction, gone)?);
@@ -90,14 +87,9 @@ impl HomeStore {
 }
 
 impl Working for HomeStore {
-    fn take_all(&mut self, arrivals: &[Arrival<'_>], now: u64) -> Result<Vec<Seen>, StoreFailed> {
+    fn take_all(&mut self, arrivals: &[Arrival<'_>], now: u64) -> Result<(Vec<Seen>, u64), StoreFailed> {
         let worker = self.worker()?;
         self.take_in_life(arrivals, &worker, now).map_err(|error| self.failed(&error))
-    }
-
-    fn began(&mut self) -> Result<u64, StoreFailed> {
-        let began = self.connection.prepare_cached("SELECT began FROM life").and_then(|mut began| began.query_row([], |row| row.get(0)));
-        began.map(unsigned).map_err(|error| self.failed(&error))
     }
 
     fn apply(&mut self, changes: &[Change]) -> Result<(), StoreFailed> {
@@ -163,14 +155,17 @@ impl Working for HomeStore {
     }
 }
 
-fn take(connection: &Connection, key: &StoreKey, arrival: &Arrival<'_>, worker: &WorkerId) -> rusqlite::Result<Seen> {
+fn take(connection: &Connection, key: &StoreKey, page: &Page, arrival: &Arrival<'_>, worker: &WorkerId) -> rusqlite::Result<Seen> {
     let row = arrival.row;
-    let seen = Page::read(connection, row)?.add(connection, row)?;
+    let seen = page.add(connection, row)?;
     if seen != Seen::New {
         return Ok(seen);
     }
-    if let (Some(reply), Some(request)) = (arrival.kept, arrival.answers) {
-        answer(connection, key, arrival, request, reply)?;
+    if let Some(request) = arrival.answers {
+        match arrival.kept {
+            Some(reply) => answer(connection, key, arrival, request, reply)?,
+            None => forget(connection, &row.reader, &row.signer, request, EXPECTS_REPLY)?,
+        }
     } else if let Some(kept) = arrival.kept {
         let state = if arrival.form == Form::Lane { PENDING_LANE } else { PENDING_OPENING };
         let content = lock(key, &work_place(&row.key(), state), kept, &row.digest)?;
@@ -183,16 +178,19 @@ fn take(connection: &Connection, key: &StoreKey, arrival: &Arrival<'_>, worker: 
 /// Puts a reply in the place of the request that it answers: from then on the request is not sent any more and the reply is not lost.
 fn answer(connection: &Connection, key: &StoreKey, arrival: &Arrival<'_>, request: MessageId, reply: &Kept) -> rusqlite::Result<()> {
     let row = arrival.row;
-    let which = params![request.as_bytes(), row.reader.as_bytes(), row.signer.as_bytes(), EXPECTS_REPLY];
-    let waits = "SELECT 1 FROM outbox WHERE id = ?1 AND signer = ?2 AND reader = ?3 AND expects = ?4";
-    if !connection.prepare_cached(waits)?.exists(which)? {
-        return Ok(());
-    }
     let state = ANSWERED + i64::from(arrival.form == Form::Lane);
     let content = lock(key, &answer_place(&row.reader, request), reply, &row.digest)?;
-    let sql = "UPDATE outbox SET expects = ?3, expires = max(expires, ?4), content = ?5 WHERE id = ?1 AND signer = ?2";
-    let values = params![request.as_bytes(), row.reader.as_bytes(), state, signed(row.expires), content];
+    let sql = "UPDATE outbox SET expects = ?5, expires = max(expires, ?6), content = ?7
+               WHERE id = ?1 AND signer = ?2 AND reader = ?3 AND expects = ?4";
+    let (id, signer, reader) = (request.as_bytes(), row.reader.as_bytes(), row.signer.as_bytes());
+    let values = params![id, signer, reader, EXPECTS_REPLY, state, signed(row.expires), content];
     connection.prepare_cached(sql)?.execute(values).map(drop)
+}
+
+/// Forgets a message that is sent, if it is for `reader` and expects that of it.
+fn forget(connection: &Connection, signer: &Thumbprint, reader: &Thumbprint, id: MessageId, expects: i64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM outbox WHERE id = ?1 AND signer = ?2 AND reader = ?3 AND expects = ?4";
+    connection.prepare_cached(sql)?.execute(params![id.as_bytes(), signer.as_bytes(), reader.as_bytes(), expects]).map(drop)
 }
 
 fn apply(connection: &Connection, key: &StoreKey, change: &Change, worker: &WorkerId) -> rusqlite::Result<()> {
@@ -202,11 +200,7 @@ fn apply(connection: &Connection, key: &StoreKey, change: &Change, worker: &Work
             .prepare_cached("DELETE FROM outbox WHERE id = ?1 AND signer = ?2")?
             .execute(params![id.as_bytes(), signer.as_bytes()])
             .map(drop),
-        Change::Acknowledged { signer, reader, id } => {
-            let sql = "DELETE FROM outbox WHERE id = ?1 AND signer = ?2 AND reader = ?3 AND expects = ?4";
-            let which = params![id.as_bytes(), signer.as_bytes(), reader.as_bytes(), EXPECTS_ACKNOWLEDGEMENT];
-            connection.prepare_cached(sql)?.execute(which).map(drop)
-        }
+        Change::Acknowledged { signer, reader, id } => forget(connection, signer, reader, *id, EXPECTS_ACKNOWLEDGEMENT),
         Change::Taken { signer, id } => {
             let sql = "UPDATE outbox SET expects = expects + ?4 WHERE id = ?1 AND signer = ?2 AND expects BETWEEN ?3 AND ?3 + 1";
             connection.prepare_cached(sql)?.execute(params![id.as_bytes(), signer.as_bytes(), ANSWERED, TAKEN - ANSWERED]).map(drop)

@@ -39,7 +39,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) row: &'a Row,
     pub(crate) form: Form,
     pub(crate) kept: Option<&'a Kept>,
-    /// The request that it answers: it is kept in the place of that, if that waits for an answer of this author.
+    /// The request that it answers, if that waits for an answer of this author: what is kept is kept in the place of that. If it is nothing,
+    /// nothing is there any more.
     pub(crate) answers: Option<MessageId>,
 }
 
@@ -126,10 +127,10 @@ pub(crate) fn beginning(now: u64, earlier: u64) -> u64 {
 pub(crate) trait Working {
     /// Inserts messages in one transaction; what is new is kept, if there is something to keep. In another life than this endpoint's, inserts
     /// nothing and says so of each.
-    fn take_all(&mut self, arrivals: &[Arrival<'_>], now: u64) -> Result<Vec<Seen>, StoreFailed>;
-
-    /// When the present life of the journal began ([`beginning`]): what is older may have been processed in an earlier one. Zero for its first life.
-    fn began(&mut self) -> Result<u64, StoreFailed>;
+    ///
+    /// And when the present life of the journal began ([`beginning`]): what is older may have been processed in an earlier one. Zero for its
+    /// first life.
+    fn take_all(&mut self, arrivals: &[Arrival<'_>], now: u64) -> Result<(Vec<Seen>, u64), StoreFailed>;
 
     /// Writes changes in one transaction.
     fn apply(&mut self, changes: &[Change]) -> Result<(), StoreFailed>;
@@ -190,11 +191,12 @@ impl MemoryWork {
         }
     }
 
-    fn answered(&mut self, request: MessageId, row: &Row, form: Form, reply: &Kept) {
+    fn answered(&mut self, request: MessageId, row: &Row, form: Form, reply: Option<&Kept>) {
         let Some(sent) = self.outgoing.get_mut(&(row.reader, request)) else { return };
         if sent.reader != row.signer || sent.expects != Expects::Reply || sent.answered.is_some() {
             return;
         }
+        let Some(reply) = reply else { return self.sent(row.reader, request) };
         self.bytes = self.bytes - sent.kept.as_bytes().len() + reply.as_bytes().len();
         (sent.kept, sent.answered, sent.expires) = (reply.clone(), Some(form), sent.expires.max(row.expires));
     }
@@ -238,7 +240,7 @@ impl Work {
 }
 
 impl Working for MemoryStore {
-    fn take_all(&mut self, arrivals: &[Arrival<'_>], now: u64) -> Result<Vec<Seen>, StoreFailed> {
+    fn take_all(&mut self, arrivals: &[Arrival<'_>], now: u64) -> Result<(Vec<Seen>, u64), StoreFailed> {
         if let Some(earlier) = self.earlier {
             self.began.get_or_insert(beginning(now, earlier));
         }
@@ -250,7 +252,7 @@ impl Working for MemoryStore {
             }
             let seen = self.insert(&[arrival.row], now)?.into_iter().next().unwrap_or(Seen::Before);
             match (seen, arrival.kept, arrival.answers) {
-                (Seen::New, Some(reply), Some(request)) => self.work.answered(request, arrival.row, arrival.form, reply),
+                (Seen::New, reply, Some(request)) => self.work.answered(request, arrival.row, arrival.form, reply),
                 (Seen::New, Some(kept), None) => {
                     self.work.keep(arrival.row.key(), Work::Pending(arrival.form, kept.clone()), arrival.row.expires);
                 }
@@ -258,11 +260,8 @@ impl Working for MemoryStore {
             }
             Ok(seen)
         };
-        arrivals.iter().map(take).collect()
-    }
-
-    fn began(&mut self) -> Result<u64, StoreFailed> {
-        Ok(self.began.unwrap_or(0))
+        let seen = arrivals.iter().map(take).collect::<Result<_, _>>()?;
+        Ok((seen, self.began.unwrap_or(0)))
     }
 
     fn apply(&mut self, changes: &[Change]) -> Result<(), StoreFailed> {

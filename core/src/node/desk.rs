@@ -2,13 +2,17 @@
 
 use core::ops::Range;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    time::{Duration, Instant, timeout_at},
+};
 
 use super::{
     Inner, NodeError,
     confirmations::Way,
     flights::{End, Flight},
     parts::Part,
+    ticket::Keep,
 };
 use crate::{
     address::Address,
@@ -30,6 +34,9 @@ pub(super) const MAX_JOBS: usize = 1024;
 /// Jobs that are done in one transaction. More gain little and make the first wait.
 const AT_ONCE: usize = 64;
 
+/// How long notes that nobody waits for wait for company, so that they are written with the next message.
+const LEISURE: Duration = Duration::from_millis(5);
+
 /// Kind of a reply that says why there is none.
 pub(super) const FAILED: &str = "failed";
 
@@ -49,7 +56,7 @@ pub(super) enum Job {
     Again(Outgoing),
     /// Seals a reply anew, as its request came again.
     Repeat(Address, Kept),
-    /// Writes something down.
+    /// Writes something down, in a moment.
     Write(Vec<Change>),
     /// Sends acknowledgements that found no ride.
     Acknowledge(Way),
@@ -57,6 +64,19 @@ pub(super) enum Job {
     Tell { from: Address, to: Address, draft: Draft<Vec<u8>> },
     /// Says that all before it was done.
     Flush(oneshot::Sender<()>),
+}
+
+impl Job {
+    /// Bytes of messages that it has to do with; of those that are only in the store it is not known.
+    fn size(&self) -> usize {
+        match self {
+            Self::Send(send) => send.draft.body.len(),
+            Self::Finish(finish) => finish.outcome.size(),
+            Self::Tell { draft, .. } => draft.body.len(),
+            Self::Again(_) | Self::Repeat(..) => usize::MAX,
+            Self::Write(_) | Self::Acknowledge(_) | Self::Flush(_) => 0,
+        }
+    }
 }
 
 /// Where it is told whether a message was taken over.
@@ -70,6 +90,7 @@ pub(super) struct Send {
     pub(super) expects: Expects,
     pub(super) end: End,
     pub(super) parts: Option<mpsc::Sender<Part>>,
+    pub(super) keep: Keep,
     pub(super) room: [OwnedSemaphorePermit; 2],
     pub(super) taken: Taken,
 }
@@ -90,6 +111,16 @@ pub(super) enum Outcome {
     Reply(Draft<Vec<u8>>),
     Failed(String),
     Nothing,
+}
+
+impl Outcome {
+    fn size(&self) -> usize {
+        match self {
+            Self::Reply(draft) => draft.body.len(),
+            Self::Failed(reason) => reason.len(),
+            Self::Nothing => 0,
+        }
+    }
 }
 
 /// What is to happen once a job's changes are written.
@@ -124,9 +155,17 @@ impl Sheet {
 pub(super) async fn run<T: Transport + 'static>(inner: std::sync::Arc<Inner<T>>, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(AT_ONCE);
     while jobs.recv_many(&mut batch, AT_ONCE).await > 0 {
+        let until = Instant::now() + LEISURE;
+        while batch.len() < AT_ONCE && batch.iter().all(|job| matches!(job, Job::Write(_))) {
+            let room = AT_ONCE - batch.len();
+            if !timeout_at(until, jobs.recv_many(&mut batch, room)).await.is_ok_and(|came| came > 0) {
+                break;
+            }
+        }
         let (work, desk) = (std::mem::replace(&mut batch, Vec::with_capacity(AT_ONCE)), std::sync::Arc::clone(&inner));
+        let size = work.iter().map(Job::size).fold(0, usize::saturating_add);
         // A panic is in the log; what was given to the desk is lost until it is sent again.
-        let _panicked = inner.aside(move || desk.do_jobs(work)).await;
+        let _panicked = inner.work(size, move || desk.do_jobs(work)).await;
     }
 }
 
@@ -218,7 +257,7 @@ impl<T: Transport + 'static> Inner<T> {
     }
 
     fn do_send(&self, send: Send, sheet: &mut Sheet) {
-        let Send { from, to, draft, expects, end, parts, room, taken } = send;
+        let Send { from, to, draft, expects, end, parts, keep, room, taken } = send;
         let sealed = match self.seal(&from, &to, &draft, None) {
             Ok(sealed) => sealed,
             Err(error) => {
@@ -228,7 +267,8 @@ impl<T: Transport + 'static> Inner<T> {
         };
         let SealedKept { envelope, header, kept, digest, signer, reader } = sealed;
         let outgoing = Outgoing { from, to: to.clone(), signer, reader, id: header.id, expires: header.expires, expects };
-        let mut flight = Flight::new(outgoing.clone(), end, tokio::time::Instant::now() + self.resend_after).with_room(Some(room));
+        let mut flight = Flight::new(outgoing.clone(), end, tokio::time::Instant::now() + self.resend_after);
+        flight = flight.with_room(Some(room)).with_reply(keep);
         flight.parts = parts;
         let entry = Entry { mail: Some((to, envelope)), flight: Some((flight, header.message_ref(), taken)), ..Entry::default() };
         sheet.enter(vec![Change::Send { outgoing, kept, digest }], entry);

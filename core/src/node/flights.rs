@@ -7,7 +7,7 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use super::NodeError;
+use super::{NodeError, ticket::Keep};
 use crate::{
     address::Address,
     journal::{Expects, Outgoing, RowKey},
@@ -34,6 +34,7 @@ pub(super) struct Flight {
     pub(super) end: End,
     /// Where parts of the reply go.
     pub(super) parts: Option<mpsc::Sender<super::parts::Part>>,
+    keep: Keep,
     sendings: u32,
     due: Instant,
     /// What it takes of the bounds of a node.
@@ -42,11 +43,16 @@ pub(super) struct Flight {
 
 impl Flight {
     pub(super) fn new(outgoing: Outgoing, end: End, due: Instant) -> Self {
-        Self { outgoing, end, parts: None, sendings: 0, due, _room: None }
+        Self { outgoing, end, parts: None, keep: Keep::Yes, sendings: 0, due, _room: None }
     }
 
     pub(super) fn with_room(mut self, room: Option<[OwnedSemaphorePermit; 2]>) -> Self {
         self._room = room;
+        self
+    }
+
+    pub(super) fn with_reply(mut self, keep: Keep) -> Self {
+        self.keep = keep;
         self
     }
 
@@ -151,6 +157,11 @@ impl Flights {
         self.of.get(&id).is_some_and(|flight| flight.is_for(key) && flight.outgoing.expects == Expects::Reply)
     }
 
+    /// Whether the reply to `id`, with `key` in the journal, is awaited here and by nobody later.
+    pub(super) fn awaits_once(&self, id: MessageId, key: &RowKey) -> bool {
+        self.awaits(id, key) && self.of.get(&id).is_some_and(|flight| flight.keep == Keep::No)
+    }
+
     /// Where a part of the reply to `id` goes.
     pub(super) fn parts_of(&self, id: MessageId, key: &RowKey) -> Option<mpsc::Sender<super::parts::Part>> {
         if !self.awaits(id, key) {
@@ -159,13 +170,15 @@ impl Flights {
         self.of.get(&id)?.parts.clone()
     }
 
-    /// The reply to `id`, which is kept by now, is given to who waits for it, or is there for who will ask.
-    pub(super) fn answer(&mut self, id: MessageId, reply: Message) {
+    /// The reply to `id` is given to who waits for it; if it is kept by now it is there for who will ask.
+    pub(super) fn answer(&mut self, id: MessageId, reply: Message, is_kept: bool) {
         let Some(Flight { mut outgoing, end, .. }) = self.remove(id) else { return };
         outgoing.expires = outgoing.expires.max(reply.header().expires);
         // Who waited may have left in this very moment.
         let is_in_hand = if let End::Waiting(waiting) = end { waiting.send(Ok(reply)).is_ok() } else { false };
-        self.answered.insert(id, Answered { outgoing, is_in_hand });
+        if is_kept {
+            self.answered.insert(id, Answered { outgoing, is_in_hand });
+        }
     }
 
     /// Whether the reply to `id` is here, and nobody has said that they took it.
@@ -191,7 +204,7 @@ impl Flights {
     /// Who waited for `id` has left, and may ask again.
     pub(super) fn leave(&mut self, id: MessageId) {
         if let Some(flight) = self.of.get_mut(&id).filter(|flight| flight.is_waited_for_by_nobody()) {
-            flight.end = End::Later;
+            (flight.end, flight.keep) = (End::Later, Keep::Yes);
         } else if let Some(answered) = self.answered.get_mut(&id) {
             answered.is_in_hand = false;
         }

@@ -86,7 +86,8 @@ async fn take_in<T: Transport + 'static>(
     deliveries: Vec<Arrived<T::Delivery>>,
 ) -> Result<(), NodeError> {
     let (opener, reader, span) = (Arc::clone(inner), agent.clone(), tracing::Span::current());
-    let opened = inner.aside(move || {
+    let size = deliveries.iter().map(|(delivery, _)| delivery.bytes().len()).sum();
+    let opened = inner.work(size, move || {
         let opened = span.in_scope(|| opener.open(&reader, &deliveries));
         (deliveries, opened)
     });
@@ -155,7 +156,13 @@ impl<T: Transport + 'static> Inner<T> {
         }
         if let Some(answered) = header.answers {
             // Whether somebody waits for it is known to the store: it may be another process of this home.
-            return Ok(if answered.signer == key.reader.short() { Admission::Answer(answered.id) } else { Admission::Passing });
+            return Ok(if answered.signer != key.reader.short() {
+                Admission::Passing
+            } else if self.flights().awaits_once(answered.id, key) {
+                Admission::LastWord(answered.id)
+            } else {
+                Admission::Answer(answered.id)
+            });
         }
         if self.halls().get(&header.to).is_some_and(super::hall::Hall::is_full) {
             return Err(OpenError::Overloaded("as many messages wait for this agent as may"));
@@ -206,14 +213,15 @@ impl<T: Transport + 'static> Inner<T> {
         }
     }
 
-    /// A reply has arrived, and was put in the place of its request if that waits for it. Its author may forget it once who asked has taken
+    /// A reply has arrived, and was put in the place of its request if that waits for it and somebody may ask for it again. Its author may forget it once who asked has taken
     /// it: until then this home may be restored from before.
     fn answered(&self, message: Message, key: &RowKey) {
         let Some(answered) = message.header().answers else { return };
         let (way, id) = (super::request::back(&message), message.header().id);
         let mut flights = self.flights();
         if flights.awaits(answered.id, key) {
-            flights.answer(answered.id, message);
+            let is_kept = !flights.awaits_once(answered.id, key);
+            flights.answer(answered.id, message, is_kept);
         } else if !flights.is_answered(answered.id) {
             drop(flights);
             self.confirm(way, id, AT_LEISURE);
@@ -224,7 +232,7 @@ impl<T: Transport + 'static> Inner<T> {
     pub(super) fn was_answered(&self, request: MessageRef) -> bool {
         match self.endpoint.answer(&request) {
             Ok(Some(reply)) => {
-                self.flights().answer(request.id, reply);
+                self.flights().answer(request.id, reply, true);
                 true
             }
             Ok(None) => false,

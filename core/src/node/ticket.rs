@@ -49,7 +49,7 @@ pub(super) enum Ended {
     Flush(oneshot::Sender<()>),
 }
 
-/// Whether a reply that was taken is kept for who may ask again.
+/// Whether a reply is kept for who may ask again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keep {
     Yes,
@@ -74,14 +74,9 @@ impl Ticket {
         reply: oneshot::Receiver<Result<Message, NodeError>>,
         parts: mpsc::Receiver<Part>,
         ended: mpsc::UnboundedSender<Ended>,
+        keep: Keep,
     ) -> Self {
-        Self { request, reply, parts, order: Order::default(), ready: VecDeque::new(), ended: Some(ended), keep: Keep::Yes }
-    }
-
-    /// The ticket of somebody who does not learn its name, and so cannot ask again.
-    pub(super) fn unnamed(mut self) -> Self {
-        self.keep = Keep::No;
-        self
+        Self { request, reply, parts, order: Order::default(), ready: VecDeque::new(), ended: Some(ended), keep }
     }
 
     /// Names the request, also after a restart: [`Node::resume`](super::Node::resume) takes it up.

@@ -26,7 +26,7 @@ const AT_ONCE: usize = 256;
 const ROUND: Duration = Duration::from_secs(60);
 
 /// Time between two looks at the home's roster. A revocation beside a node that has nothing to do is known to it, and told to others, that soon.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) async fn run<T: Transport + 'static>(inner: Arc<Inner<T>>) {
     let Some(mut ending) = inner.ending.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };

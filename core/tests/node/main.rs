@@ -7,6 +7,7 @@ mod bad;
 mod basics;
 #[cfg(feature = "pairing")]
 mod homes;
+mod in_place;
 mod meeting;
 #[cfg(feature = "home")]
 mod restarted;

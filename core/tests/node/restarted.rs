@@ -248,3 +248,41 @@ async fn who_has_left_may_come_back() {
     node.close().await;
     assert_eq!(node.resume(request).await.map(drop), Err(NodeError::Closed));
 }
+
+/// Who asks once has the reply in hand when it comes, and it is kept for nobody.
+#[tokio::test]
+async fn a_reply_to_who_asks_once_is_not_kept() {
+    let (place, transport) = (Place::new(), Memory::new());
+    let node = place.node(&transport);
+    let (boss, worker) = (node.host("boss").unwrap(), node.serve("worker", echo).unwrap());
+    let ticket = node.ask_once(&boss, &worker, task("x"), LONG).await.unwrap();
+    let request = ticket.request();
+    while node.under_way() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(node.resume(request).await.map(drop), Err(NodeError::NotOutstanding), "the reply has come");
+    assert_eq!(tokio::time::timeout(LONG, ticket.reply()).await.unwrap().unwrap().body(), b"x");
+    assert_eq!(node.outstanding(), []);
+    node.close().await;
+    drop(node);
+
+    let node = place.node(&transport);
+    assert_eq!((node.outstanding(), node.under_way()), (vec![], 0), "and the request is over");
+    node.close().await;
+}
+
+/// Once it was left, somebody may ask again.
+#[tokio::test]
+async fn a_request_that_is_asked_once_and_left_is_kept() {
+    let (place, transport) = (Place::new(), Memory::new());
+    let node = place.node(&transport);
+    let (boss, worker) = (node.host("boss").unwrap(), node.host("worker").unwrap());
+    let request = node.ask_once(&boss, &worker, task("x"), LONG).await.unwrap().leave();
+    while node.outstanding().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    node.serve("worker", echo).unwrap();
+    let reply = node.resume(request).await.unwrap().reply();
+    assert_eq!(tokio::time::timeout(LONG, reply).await.unwrap().unwrap().body(), b"x");
+    node.close().await;
+}
