@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,10 +19,7 @@ use sealwire::{
     node::{self, Piece, Refusal, Reply, Ticket},
     transport::{Streams, stream::Tls},
 };
-use tokio::{
-    runtime::{Builder, Handle, Runtime},
-    task::JoinHandle,
-};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
     ending::{enter, own_thread},
@@ -30,9 +30,6 @@ use crate::{
     object::Object,
     transport::{Broker, Carrier, Certificates, connect},
 };
-
-/// Threads that serve the network. Sealing and opening happen here; handlers have threads of their own.
-const WORKERS: usize = 2;
 
 /// How often a thread that waits looks whether its user wants it to stop.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -62,9 +59,10 @@ pub(crate) struct Node {
 struct OwnRuntime(Option<Runtime>);
 
 impl OwnRuntime {
+    /// One thread serves the network, and seals and opens where no hook of the user's is asked: what is passed from thread to thread takes longer
+    /// than that. Handlers, hooks and large messages have threads of their own.
     fn new() -> Result<Self, Raised> {
-        let made =
-            Builder::new_multi_thread().worker_threads(WORKERS).thread_name("sealwire").on_thread_start(own_thread).enable_all().build();
+        let made = Builder::new_multi_thread().worker_threads(1).thread_name("sealwire").on_thread_start(own_thread).enable_all().build();
         Ok(Self(Some(made.map_err(|error| Raised::transport(&error))?)))
     }
 
@@ -127,7 +125,7 @@ impl Node {
         };
         let node = py.detach(|| {
             let _entered = handle.enter();
-            node::Node::builder(core, carrier.clone()).build()
+            node::Node::builder(core, carrier.clone()).work_in_place().build()
         })?;
         let inner = Mutex::new(Some(Inner { node, carrier, given }));
         Ok(Self { inner, runtime, process: std::process::id(), endpoint, listening, via })
@@ -200,20 +198,24 @@ impl Node {
         let reply = py.detach(|| {
             let patience = Patience { until: Instant::now() + deadline, given_up };
             let node = inner.node.clone();
-            let asking = async move { node.ask(&from, &to, draft, deadline).await };
-            let mut ticket = in_time(&runtime, &patience, &mut runtime.spawn(asking))??;
-            tell(on_sent.as_ref(), |py| Ok(py_ref(ticket.request()).into_pyobject(py)?.into_any().unbind()))?;
+            // Nobody can resume it from Python, so the reply need not be kept.
+            let asking = async move { node.ask_once(&from, &to, draft, deadline).await };
+            let (mut ticket, mut piece) = match &on_sent {
+                None => in_time(&runtime, &patience, async { Ok::<_, node::NodeError>(next(asking.await?).await) })??,
+                Some(_) => {
+                    let ticket = in_time(&runtime, &patience, asking)??;
+                    tell(on_sent.as_ref(), |py| Ok(py_ref(ticket.request()).into_pyobject(py)?.into_any().unbind()))?;
+                    in_time(&runtime, &patience, next(ticket))?
+                }
+            };
             loop {
-                match wait_for(&runtime, &patience, &mut ticket)? {
-                    Piece::Reply(reply) => {
-                        // Nobody can resume it from Python, so it need not be kept.
-                        runtime.block_on(inner.node.settle(ticket.request()))?;
-                        return Ok::<_, Raised>(reply);
-                    }
+                match piece? {
+                    Piece::Reply(reply) => return Ok::<_, Raised>(reply),
                     Piece::Part(bytes) => tell(on_part.as_ref(), |py| Ok(PyBytes::new(py, &bytes).into_any().unbind()))?,
                     Piece::Again => tell(on_part.as_ref(), |py| Ok(py.None()))?,
                     _ => {}
                 }
+                (ticket, piece) = in_time(&runtime, &patience, next(ticket))?;
             }
         })?;
         Ok(Message::new(py, &reply)?)
@@ -242,7 +244,7 @@ impl Node {
         inner.find(&runtime, &to);
         let patience = Patience { until: Instant::now() + Duration::from_secs(sealwire::limits::REQUEST_LIFETIME), given_up: None };
         let sending = async move { inner.node.send(&from, &to, draft).await };
-        let sent = py.detach(|| in_time(&runtime, &patience, &mut runtime.spawn(sending)))??;
+        let sent = py.detach(|| in_time(&runtime, &patience, sending))??;
         Ok(py_ref(sent))
     }
 
@@ -326,23 +328,22 @@ impl Patience {
     }
 }
 
-/// Waits for a task, and looks around now and then.
-fn in_time<T>(runtime: &Handle, patience: &Patience, task: &mut JoinHandle<T>) -> Result<T, Raised> {
+/// Waits for something to be done, and looks around now and then. The thread waits by itself: a timer of the runtime would wake one of its threads.
+fn in_time<T: Send + 'static>(runtime: &Handle, patience: &Patience, work: impl Future<Output = T> + Send + 'static) -> Result<T, Raised> {
+    let (done, waiting) = mpsc::sync_channel(1);
+    let task = runtime.spawn(async move { _ = done.send(work.await) });
     loop {
-        match runtime.block_on(async { tokio::time::timeout(patience.moment(), &mut *task).await }) {
-            Ok(done) => return done.map_err(|_| node::NodeError::Closed.into()),
-            Err(_) => patience.glance().inspect_err(|_| task.abort())?,
+        match waiting.recv_timeout(patience.moment()) {
+            Ok(done) => return Ok(done),
+            Err(RecvTimeoutError::Disconnected) => return Err(node::NodeError::Closed.into()),
+            Err(RecvTimeoutError::Timeout) => patience.glance().inspect_err(|_| task.abort())?,
         }
     }
 }
 
-fn wait_for(runtime: &Handle, patience: &Patience, ticket: &mut Ticket) -> Result<Piece, Raised> {
-    loop {
-        match runtime.block_on(async { tokio::time::timeout(patience.moment(), ticket.next()).await }) {
-            Ok(piece) => return Ok(piece?),
-            Err(_) => patience.glance()?,
-        }
-    }
+async fn next(mut ticket: Ticket) -> (Ticket, Result<Piece, node::NodeError>) {
+    let piece = ticket.next().await;
+    (ticket, piece)
 }
 
 fn tell(whom: Option<&Py<PyAny>>, what: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> Result<(), Raised> {
