@@ -442,7 +442,7 @@ MUTANTS = (
         "replay to a node",
         "core endpoint::attacks::a_message_taken_by_a_node_comes_again",
         "hooks asked before the journal",
-        (Edit(KEEPING, "if !self.has_hooks && !checked", "if !checked"),),
+        (Edit(KEEPING, "(checked, self.has_hooks)", "(checked, false)"),),
     ),
     Mutant(
         "replay to a node",

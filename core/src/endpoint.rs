@@ -63,9 +63,11 @@ pub struct Endpoint {
     entropy: Box<dyn Entropy>,
     /// Who signs for the agents, if it is not this process.
     keys: Option<Arc<dyn IdentityKeys>>,
-    /// Whether policy, audit or keys were given; a node works with it.
+    /// Whether policy, audit or keys were given, and whether a clock was; only a node asks.
     #[cfg_attr(not(feature = "node"), allow(dead_code, reason = "see above"))]
     has_hooks: bool,
+    #[cfg_attr(not(feature = "node"), allow(dead_code, reason = "see above"))]
+    has_clock: bool,
     state: Mutex<State>,
     store: Mutex<Box<dyn Store>>,
     process: AtomicU32,

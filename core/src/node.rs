@@ -114,8 +114,8 @@ impl<T: Transport + 'static> Builder<T> {
     }
 
     /// Seals, opens and writes on the threads of the runtime, where that is soon done: each message is spared some ways between threads, which
-    /// is a fifth of a request's time. For a runtime that is there for this node. An endpoint with a policy, an audit or keys of the user's is
-    /// given threads of its own as ever: what those wait for is not known.
+    /// is a fifth of a request's time. For a runtime that is there for this node. An endpoint with a policy, an audit, a clock or keys of the
+    /// user's is given threads of its own as ever: what those wait for is not known.
     #[must_use]
     pub fn work_in_place(mut self) -> Self {
         self.in_place = true;
@@ -441,7 +441,7 @@ impl<T: Transport + 'static> Node<T> {
 impl<T: Transport + 'static> Inner<T> {
     fn new(builder: Builder<T>, known: Vec<Address>) -> (Arc<Self>, mpsc::Receiver<Job>, mpsc::Receiver<()>) {
         let Builder { endpoint, transport, resend_after, in_place } = builder;
-        let (transport, in_place) = (Arc::new(transport), in_place && !endpoint.has_hooks());
+        let (transport, in_place) = (Arc::new(transport), in_place && !endpoint.calls_its_user());
         let (desk, jobs) = mpsc::channel(desk::MAX_JOBS);
         let (alive, gone) = mpsc::channel(1);
         let (ended, ending) = mpsc::unbounded_channel();

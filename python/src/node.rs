@@ -249,8 +249,9 @@ impl Node {
     }
 
     /// Messages that were taken over and are neither acknowledged nor answered nor over their time.
-    fn under_way(&self) -> Result<usize, Raised> {
-        Ok(self.parts()?.1.node.under_way())
+    fn under_way(&self, py: Python<'_>) -> Result<usize, Raised> {
+        let (_, inner) = self.parts()?;
+        Ok(py.detach(|| inner.node.under_way()))
     }
 
     /// The nodes it knows a way to: name, location if it has one, whether there is a connection, and what the trouble was if there was any.

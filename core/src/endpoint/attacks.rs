@@ -388,6 +388,8 @@ fn a_message_taken_by_a_node_comes_again() -> Outcome {
         let take = || reader.take(&[sealed.as_bytes()], &|_, _| Ok(Admission::Kept)).pop();
         assert!(matches!(take(), Some(Ok(Taken::New { .. }))));
         assert!(matches!(take(), Some(Ok(Taken::Again { .. }))));
+        let no_room = |_: &Header, _: &crate::journal::RowKey| Err(OpenError::Overloaded("as many wait as may"));
+        assert!(matches!(reader.take(&[sealed.as_bytes()], &no_room).pop(), Some(Ok(Taken::Again { .. }))), "a copy needs no room");
         assert_eq!(refusal(reader.open(&sealed)), Some(OpenError::Duplicate(header.id)));
     }
     assert_eq!(asked.load(Ordering::Relaxed), 1, "about the first one only");

@@ -126,6 +126,7 @@ pub struct Builder {
     entropy: Box<dyn Entropy>,
     keys: Option<Arc<dyn IdentityKeys>>,
     has_hooks: bool,
+    has_clock: bool,
 }
 
 impl Default for Builder {
@@ -137,6 +138,7 @@ impl Default for Builder {
             entropy: Box::new(System),
             keys: None,
             has_hooks: false,
+            has_clock: false,
         }
     }
 }
@@ -165,7 +167,7 @@ impl Builder {
     /// Takes the time from `clock`.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Box::new(clock);
+        (self.clock, self.has_clock) = (Box::new(clock), true);
         self
     }
 
@@ -235,11 +237,27 @@ impl Builder {
             lanes: Lanes::default(),
             near: Rows::default(),
         };
-        let Self { policy, audit, clock, entropy, keys, has_hooks } = self;
+        let Self { policy, audit, clock, entropy, keys, has_hooks, has_clock } = self;
         let process = AtomicU32::new(std::process::id());
         let (state, store, upkeep) = (Mutex::new(state), Mutex::new(store), Mutex::new(0));
         let domain = roster_domain;
-        Ok(Endpoint { domain, authority, node, hedge, policy, audit, clock, entropy, keys, has_hooks, state, store, process, upkeep })
+        Ok(Endpoint {
+            domain,
+            authority,
+            node,
+            hedge,
+            policy,
+            audit,
+            clock,
+            entropy,
+            keys,
+            has_hooks,
+            has_clock,
+            state,
+            store,
+            process,
+            upkeep,
+        })
     }
 
     #[cfg(feature = "home")]

@@ -15,7 +15,7 @@ use crate::{
     envelope::{Blinded, Envelope, Form, Signed},
     error::{OpenError, SealError, StoreFailed},
     header::{Header, MessageRef},
-    identity::KeysFailed,
+    identity::{Identity, KeysFailed},
     journal::{Arrival, Change, Left, RowKey, Seen, Work},
     kept::Kept,
     key::{LaneId, MessageId, Thumbprint},
@@ -82,9 +82,9 @@ enum Step {
 }
 
 impl Endpoint {
-    /// Whether policy, audit or signatures are the user's own: how long those take, and what they call, is not known.
-    pub(crate) fn has_hooks(&self) -> bool {
-        self.has_hooks
+    /// Whether something of the user's is called for a message: how long that takes, and what it calls itself, is not known.
+    pub(crate) fn calls_its_user(&self) -> bool {
+        self.has_hooks || self.has_clock || matches!(self.node.key, Identity::Elsewhere(_))
     }
 
     /// The time here.
@@ -213,13 +213,14 @@ impl Endpoint {
         }
     }
 
-    /// What the journal knows of those that passed, in one look. It is spared where it changes nothing: what was not in a near lane is shown to
-    /// hooks only, and where there are none the journal speaks when it is written.
+    /// What the journal knows of those that passed, in one look. It is spared for a message that came alone and is shown to no hook: of that the
+    /// journal speaks when it is written. Of several, one may begin a life in which the others count for nothing.
     fn look_up_all(&self, checked: &[Result<Checked, Refused>]) -> Vec<Result<Seen, StoreFailed>> {
         let rows: Vec<_> = checked.iter().flatten().map(|checked| &checked.row).collect();
-        let came_near = |checked: &Checked| self.look_up_near(&checked.row, &checked.message.header).is_err();
-        if !self.has_hooks && !checked.iter().flatten().any(came_near) {
-            return vec![Ok(Seen::New); rows.len()];
+        if let ([Ok(checked)], false) = (checked, self.has_hooks)
+            && self.look_up_near(&checked.row, &checked.message.header).is_ok()
+        {
+            return vec![Ok(Seen::New)];
         }
         match self.store().look_up(&rows) {
             Ok(known) => known.into_iter().map(Ok).collect(),
@@ -241,11 +242,16 @@ impl Endpoint {
         let refuse = |error| Refused { error, from: from.clone() };
         self.refuse_seen(known, &checked, now).map_err(refuse)?;
         self.look_up_near(&checked.row, &checked.message.header).map_err(refuse)?;
-        let (is_kept, answers) = match admit(&checked.message.header, &checked.row.key()).map_err(refuse)? {
-            Admission::Kept => (true, None),
-            Admission::Answer(request) => (true, Some(request)),
-            Admission::LastWord(request) => (false, Some(request)),
-            Admission::Passing => (false, None),
+        let (is_kept, answers) = match admit(&checked.message.header, &checked.row.key()) {
+            Ok(Admission::Kept) => (true, None),
+            Ok(Admission::Answer(request)) => (true, Some(request)),
+            Ok(Admission::LastWord(request)) => (false, Some(request)),
+            Ok(Admission::Passing) => (false, None),
+            // Where there is no room for what is new, there is for a copy.
+            Err(_) if self.store().look_up(&[&checked.row]).map_err(OpenError::from)?.contains(&Seen::Before) => {
+                return Ok(Step::Again(Box::new(checked.message.header), checked.row.key()));
+            }
+            Err(error) => return Err(refuse(error)),
         };
         let kept = is_kept.then(|| Kept::of_plaintext(&checked.message.plaintext)).transpose().map_err(|_| OpenError::NotAuthentic)?;
         self.permit_release(&checked, now)?;

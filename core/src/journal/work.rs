@@ -247,7 +247,9 @@ impl Working for MemoryStore {
         self.latest = self.latest.max(now);
         let take = |arrival: &Arrival<'_>| {
             let size = arrival.kept.map_or(0, |kept| kept.as_bytes().len());
-            if self.work.bytes.saturating_add(size) > MAX_KEPT_IN_MEMORY {
+            let is_full = self.work.bytes.saturating_add(size) > MAX_KEPT_IN_MEMORY;
+            // What is here already needs no room.
+            if is_full && self.rows.seen(arrival.row) == Seen::New {
                 return Ok(Seen::Full);
             }
             let seen = self.insert(&[arrival.row], now)?.into_iter().next().unwrap_or(Seen::Before);
@@ -354,6 +356,19 @@ mod tests {
         assert_eq!(store.work.bytes, full + size);
         store.apply(&[sent])?;
         assert_eq!(store.work.bytes, full);
+        Ok(())
+    }
+
+    #[test]
+    fn memory_that_is_full_knows_what_it_has_taken() -> Result<(), Box<dyn std::error::Error>> {
+        let (reader, signer) = (Thumbprint::from_bytes([1; 32]), Thumbprint::from_bytes([2; 32]));
+        let row = |id| Row { reader, signer, id: MessageId::from_bytes([id; 16]), digest: [id; 32], expires: u64::MAX };
+        let (old, new) = (row(3), row(4));
+        let mut store = MemoryStore::default();
+        let arrival = |row| Arrival { row, form: Form::Opening, kept: None, answers: None };
+        assert_eq!(store.take_all(&[arrival(&old)], 0)?.0, [Seen::New]);
+        store.work.bytes = MAX_KEPT_IN_MEMORY + 1;
+        assert_eq!(store.take_all(&[arrival(&old), arrival(&new)], 0)?.0, [Seen::Before, Seen::Full]);
         Ok(())
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Flight {
     /// Where parts of the reply go.
     pub(super) parts: Option<mpsc::Sender<super::parts::Part>>,
     keep: Keep,
+    /// Its reply is taken in, and not kept.
+    is_last_word: bool,
     sendings: u32,
     due: Instant,
     /// What it takes of the bounds of a node.
@@ -43,7 +45,7 @@ pub(super) struct Flight {
 
 impl Flight {
     pub(super) fn new(outgoing: Outgoing, end: End, due: Instant) -> Self {
-        Self { outgoing, end, parts: None, keep: Keep::Yes, sendings: 0, due, _room: None }
+        Self { outgoing, end, parts: None, keep: Keep::Yes, is_last_word: false, sendings: 0, due, _room: None }
     }
 
     pub(super) fn with_room(mut self, room: Option<[OwnedSemaphorePermit; 2]>) -> Self {
@@ -54,6 +56,12 @@ impl Flight {
     pub(super) fn with_reply(mut self, keep: Keep) -> Self {
         self.keep = keep;
         self
+    }
+
+    fn close(self) {
+        if let End::Waiting(waiting) = self.end {
+            let _given_up = waiting.send(Err(NodeError::Closed));
+        }
     }
 
     fn is_waited_for_by_nobody(&self) -> bool {
@@ -82,6 +90,7 @@ pub(super) enum Due {
 #[derive(Default)]
 pub(super) struct Flights {
     of: HashMap<MessageId, Flight>,
+    closed: bool,
     due: BTreeSet<(Instant, MessageId)>,
     /// Requests whose reply is kept and was not taken yet.
     answered: HashMap<MessageId, Answered>,
@@ -96,6 +105,9 @@ struct Answered {
 
 impl Flights {
     pub(super) fn add(&mut self, flight: Flight) {
+        if self.closed {
+            return flight.close();
+        }
         self.due.insert((flight.due, flight.outgoing.id));
         self.of.insert(flight.outgoing.id, flight);
     }
@@ -157,9 +169,12 @@ impl Flights {
         self.of.get(&id).is_some_and(|flight| flight.is_for(key) && flight.outgoing.expects == Expects::Reply)
     }
 
-    /// Whether the reply to `id`, with `key` in the journal, is awaited here and by nobody later.
-    pub(super) fn awaits_once(&self, id: MessageId, key: &RowKey) -> bool {
-        self.awaits(id, key) && self.of.get(&id).is_some_and(|flight| flight.keep == Keep::No)
+    /// Decides whether the reply to `id`, with `key` in the journal, is kept. It is not if it is awaited here and will be by nobody later.
+    pub(super) fn is_last_word(&mut self, id: MessageId, key: &RowKey) -> bool {
+        let awaits = self.awaits(id, key);
+        let Some(flight) = self.of.get_mut(&id).filter(|_| awaits) else { return false };
+        flight.is_last_word = flight.keep == Keep::No;
+        flight.is_last_word
     }
 
     /// Where a part of the reply to `id` goes.
@@ -170,13 +185,13 @@ impl Flights {
         self.of.get(&id)?.parts.clone()
     }
 
-    /// The reply to `id` is given to who waits for it; if it is kept by now it is there for who will ask.
-    pub(super) fn answer(&mut self, id: MessageId, reply: Message, is_kept: bool) {
-        let Some(Flight { mut outgoing, end, .. }) = self.remove(id) else { return };
+    /// The reply to `id` is given to who waits for it; if it is kept it is there for who will ask, too.
+    pub(super) fn answer(&mut self, id: MessageId, reply: Message) {
+        let Some(Flight { mut outgoing, end, is_last_word, .. }) = self.remove(id) else { return };
         outgoing.expires = outgoing.expires.max(reply.header().expires);
         // Who waited may have left in this very moment.
         let is_in_hand = if let End::Waiting(waiting) = end { waiting.send(Ok(reply)).is_ok() } else { false };
-        if is_kept {
+        if !is_last_word {
             self.answered.insert(id, Answered { outgoing, is_in_hand });
         }
     }
@@ -225,7 +240,7 @@ impl Flights {
         match self.of.get_mut(&id) {
             None => Resumed::NotUnderWay(waiting),
             Some(flight) if flight.is_waited_for_by_nobody() => {
-                flight.end = End::Waiting(waiting);
+                (flight.end, flight.keep) = (End::Waiting(waiting), Keep::Yes);
                 Resumed::Waits
             }
             Some(_) => Resumed::IsWaitedFor,
@@ -234,13 +249,10 @@ impl Flights {
 
     /// Ends all: nothing is waited for any more.
     pub(super) fn close(&mut self) {
+        self.closed = true;
         self.due.clear();
         self.answered.clear();
-        for (_, flight) in self.of.drain() {
-            if let End::Waiting(waiting) = flight.end {
-                let _given_up = waiting.send(Err(NodeError::Closed));
-            }
-        }
+        self.of.drain().for_each(|(_, flight)| flight.close());
     }
 }
 

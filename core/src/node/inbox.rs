@@ -158,7 +158,7 @@ impl<T: Transport + 'static> Inner<T> {
             // Whether somebody waits for it is known to the store: it may be another process of this home.
             return Ok(if answered.signer != key.reader.short() {
                 Admission::Passing
-            } else if self.flights().awaits_once(answered.id, key) {
+            } else if self.flights().is_last_word(answered.id, key) {
                 Admission::LastWord(answered.id)
             } else {
                 Admission::Answer(answered.id)
@@ -213,15 +213,14 @@ impl<T: Transport + 'static> Inner<T> {
         }
     }
 
-    /// A reply has arrived, and was put in the place of its request if that waits for it and somebody may ask for it again. Its author may forget it once who asked has taken
-    /// it: until then this home may be restored from before.
+    /// A reply has arrived, and was put in the place of its request if that waits for it, or has ended it if nobody will ask again. Its author
+    /// may forget it once who asked has taken it: until then this home may be restored from before.
     fn answered(&self, message: Message, key: &RowKey) {
         let Some(answered) = message.header().answers else { return };
         let (way, id) = (super::request::back(&message), message.header().id);
         let mut flights = self.flights();
         if flights.awaits(answered.id, key) {
-            let is_kept = !flights.awaits_once(answered.id, key);
-            flights.answer(answered.id, message, is_kept);
+            flights.answer(answered.id, message);
         } else if !flights.is_answered(answered.id) {
             drop(flights);
             self.confirm(way, id, AT_LEISURE);
@@ -232,7 +231,7 @@ impl<T: Transport + 'static> Inner<T> {
     pub(super) fn was_answered(&self, request: MessageRef) -> bool {
         match self.endpoint.answer(&request) {
             Ok(Some(reply)) => {
-                self.flights().answer(request.id, reply, true);
+                self.flights().answer(request.id, reply);
                 true
             }
             Ok(None) => false,

@@ -79,13 +79,14 @@ impl Ticket {
         Self { request, reply, parts, order: Order::default(), ready: VecDeque::new(), ended: Some(ended), keep }
     }
 
-    /// Names the request, also after a restart: [`Node::resume`](super::Node::resume) takes it up.
+    /// Names the request, also after a restart: [`Node::resume`](super::Node::resume) takes it up while it is not answered, or its reply is kept.
     pub fn request(&self) -> MessageRef {
         self.request
     }
 
     /// Waits for the reply, whatever parts come before it. In a home it is kept until its time is over or [`Node::settle`](super::Node::settle)
-    /// says that it was noted: until then [`Node::resume`](super::Node::resume) gives it again.
+    /// says that it was noted: until then [`Node::resume`](super::Node::resume) gives it again. After [`Node::ask_once`](super::Node::ask_once) it
+    /// is not kept.
     ///
     /// # Errors
     /// [`NodeError::Deadline`] when the request's time is over, [`NodeError::Failed`] with the handler's words.

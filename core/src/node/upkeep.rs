@@ -60,7 +60,8 @@ pub(super) async fn run<T: Transport + 'static>(inner: Arc<Inner<T>>) {
 impl<T: Transport + 'static> Inner<T> {
     async fn maintain(self: &Arc<Self>) {
         let inner = Arc::clone(self);
-        inner.flights().purge(inner.endpoint.now());
+        let seconds = inner.endpoint.now();
+        inner.flights().purge(seconds);
         let maintained = self.aside(move || {
             if let Err(error) = inner.endpoint.maintain() {
                 tracing::warn!(%error, "certificates or keys are due and could not be renewed");
@@ -88,7 +89,9 @@ impl<T: Transport + 'static> Inner<T> {
     }
 
     async fn send_due(&self, now: Instant) {
-        let due = self.flights().take_due(now, self.endpoint.now(), self.resend_after, &mut jitter, AT_ONCE);
+        // Asked before anything is locked: a clock of the user's may wait for whoever waits for the lock.
+        let seconds = self.endpoint.now();
+        let due = self.flights().take_due(now, seconds, self.resend_after, &mut jitter, AT_ONCE);
         for due in due {
             match due {
                 Due::Send(outgoing) => {

@@ -6,10 +6,11 @@ use std::{
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     thread::{ThreadId, current},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use sealwire::{
-    Draft, Endpoint, Entropy, EntropyFailed, Verdict,
+    Clock, Draft, Endpoint, Entropy, EntropyFailed, Verdict,
     node::{Node, NodeError, Refusal, Reply, Request},
     transport::Memory,
 };
@@ -73,6 +74,24 @@ async fn hooks_are_asked_where_they_may_wait() {
     let node = node(Endpoint::builder().policy(policy).in_memory("n0").unwrap());
     let (boss, worker) = (node.host("boss").unwrap(), node.serve("worker", echo).unwrap());
     assert_eq!(node.request(&boss, &worker, task("x"), LONG).await.unwrap().body(), b"x");
+    node.close().await;
+}
+
+/// A clock of the user's is asked for each message, and under locks of the user's.
+#[tokio::test]
+async fn nothing_is_done_in_place_by_a_clock_of_the_users() {
+    struct Given;
+    impl Clock for Given {
+        fn now(&self) -> u64 {
+            SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+        }
+    }
+    let watched = Watched::default();
+    let node = node(Endpoint::builder().entropy(watched.clone()).clock(Given).in_memory("n0").unwrap());
+    let (boss, worker) = (node.host("boss").unwrap(), node.serve("worker", echo).unwrap());
+    watched.went_aside();
+    node.request(&boss, &worker, task("x"), LONG).await.unwrap();
+    assert!(watched.went_aside());
     node.close().await;
 }
 

@@ -282,7 +282,23 @@ async fn a_request_that_is_asked_once_and_left_is_kept() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     node.serve("worker", echo).unwrap();
-    let reply = node.resume(request).await.unwrap().reply();
-    assert_eq!(tokio::time::timeout(LONG, reply).await.unwrap().unwrap().body(), b"x");
+    for _ in 0..2 {
+        let reply = node.resume(request).await.unwrap().reply();
+        assert_eq!(tokio::time::timeout(LONG, reply).await.unwrap().unwrap().body(), b"x");
+    }
+    node.close().await;
+}
+
+/// So it is if they ask at once.
+#[tokio::test]
+async fn a_request_that_is_asked_once_left_and_resumed_is_kept() {
+    let (place, transport) = (Place::new(), Memory::new());
+    let node = place.node(&transport);
+    let (boss, worker) = (node.host("boss").unwrap(), node.host("worker").unwrap());
+    let request = node.ask_once(&boss, &worker, task("x"), LONG).await.unwrap().leave();
+    let resumed = node.resume(request).await.unwrap();
+    node.serve("worker", echo).unwrap();
+    assert_eq!(tokio::time::timeout(LONG, resumed.reply()).await.unwrap().unwrap().body(), b"x");
+    assert_eq!(node.resume(request).await.unwrap().reply().await.unwrap().body(), b"x");
     node.close().await;
 }
