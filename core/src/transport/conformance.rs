@@ -85,6 +85,11 @@ pub trait Ends {
         async { Ability::Missing }
     }
 
+    /// Whether parcels come in order after a cut, too. A broker that is killed may bring what was on its way after what came later.
+    fn keeps_order_when_cut(&self) -> bool {
+        true
+    }
+
     /// Ends `b` as a process that was killed, and starts it anew at its place.
     fn restart_b(&mut self) -> impl Future<Output = Ability> {
         async { Ability::Missing }

@@ -191,6 +191,10 @@ impl Ends for JetEnds<'_> {
         Ability::Done
     }
 
+    fn keeps_order_when_cut(&self) -> bool {
+        false
+    }
+
     async fn restart_b(&mut self) -> Ability {
         self.b = JetStream::connect(&self.server, keeping()).await.expect("the server is there");
         Ability::Done

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{
     Ability, Course, Ends, Verdict,
-    traffic::{address, receive, receive_all, send_all},
+    traffic::{address, receive, receive_all, receive_each, send_all},
 };
 
 pub(super) async fn cut<E: Ends>(ends: &mut E, patience: Duration) -> Course {
@@ -25,7 +25,8 @@ pub(super) async fn cut<E: Ends>(ends: &mut E, patience: Duration) -> Course {
         }
         Ok(())
     };
-    tokio::try_join!(cutting, sending, receive_all(ends.b(), &reader, 0..500, patience)).map(|_| ())
+    let receiving = receive_each(ends.b(), &reader, 0..500, patience, ends.keeps_order_when_cut());
+    tokio::try_join!(cutting, sending, receiving).map(|_| ())
 }
 
 /// Five are processed, five are in hand and ten are under way when `b` is killed.

@@ -83,6 +83,7 @@ pub(super) async fn acknowledge(delivery: impl Delivery, patience: Duration) -> 
 pub(super) struct Seen {
     all: BTreeSet<u64>,
     last: Option<u64>,
+    may_be_out_of_order: bool,
 }
 
 impl Seen {
@@ -91,7 +92,7 @@ impl Seen {
         if !self.all.insert(number) {
             return Ok(());
         }
-        if self.last.is_some_and(|last| number < last) {
+        if self.last.is_some_and(|last| number < last) && !self.may_be_out_of_order {
             return Err(failed(format!("parcel {number} came after a later one")));
         }
         self.last = Some(number);
@@ -105,7 +106,18 @@ impl Seen {
 
 /// Receives and acknowledges until all `numbers` have come, in order and possibly more than once.
 pub(super) async fn receive_all<T: Transport>(at: &T, reader: &Address, numbers: core::ops::Range<u64>, patience: Duration) -> Course {
-    let mut seen = Seen::default();
+    receive_each(at, reader, numbers, patience, true).await
+}
+
+/// The same, `in_order` or not.
+pub(super) async fn receive_each<T: Transport>(
+    at: &T,
+    reader: &Address,
+    numbers: core::ops::Range<u64>,
+    patience: Duration,
+    in_order: bool,
+) -> Course {
+    let mut seen = Seen { may_be_out_of_order: !in_order, ..Seen::default() };
     let expected = (numbers.end - numbers.start) as usize;
     while seen.len() < expected {
         let delivery = receive(at, reader, patience).await.map_err(|verdict| match verdict {
