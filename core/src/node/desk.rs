@@ -58,6 +58,8 @@ pub(super) enum Job {
     Repeat(Address, Kept),
     /// Writes something down, in a moment.
     Write(Vec<Change>),
+    /// Gives back what a message took of the bounds of a node, once what was to be written before is written.
+    Free([OwnedSemaphorePermit; 2]),
     /// Sends acknowledgements that found no ride.
     Acknowledge(Way),
     /// Seals something that is sent once and not kept.
@@ -74,7 +76,7 @@ impl Job {
             Self::Finish(finish) => finish.outcome.size(),
             Self::Tell { draft, .. } => draft.body.len(),
             Self::Again(_) | Self::Repeat(..) => usize::MAX,
-            Self::Write(_) | Self::Acknowledge(_) | Self::Flush(_) => 0,
+            Self::Write(_) | Self::Free(_) | Self::Acknowledge(_) | Self::Flush(_) => 0,
         }
     }
 }
@@ -132,6 +134,7 @@ struct Entry {
     reply: Option<(MessageId, RowKey)>,
     confirm: Option<(Way, MessageId)>,
     flushed: Option<oneshot::Sender<()>>,
+    _room: Option<[OwnedSemaphorePermit; 2]>,
 }
 
 #[derive(Default)]
@@ -156,7 +159,7 @@ pub(super) async fn run<T: Transport + 'static>(inner: std::sync::Arc<Inner<T>>,
     let mut batch = Vec::with_capacity(AT_ONCE);
     while jobs.recv_many(&mut batch, AT_ONCE).await > 0 {
         let until = Instant::now() + LEISURE;
-        while batch.len() < AT_ONCE && batch.iter().all(|job| matches!(job, Job::Write(_))) {
+        while batch.len() < AT_ONCE && batch.iter().all(|job| matches!(job, Job::Write(_) | Job::Free(_))) {
             let room = AT_ONCE - batch.len();
             if !timeout_at(until, jobs.recv_many(&mut batch, room)).await.is_ok_and(|came| came > 0) {
                 break;
@@ -226,6 +229,7 @@ impl<T: Transport + 'static> Inner<T> {
                 Err(error) => tracing::debug!(%to, %error, "a reply was not sealed anew"),
             },
             Job::Write(changes) => sheet.enter(changes, Entry::default()),
+            Job::Free(room) => sheet.enter(Vec::new(), Entry { _room: Some(room), ..Entry::default() }),
             Job::Acknowledge((from, to)) => self.do_acknowledge(&from, &to, sheet),
             Job::Tell { from, to, draft } => match self.seal(&from, &to, &draft, None) {
                 Ok(sealed) => sheet.mail(&to, sealed.envelope),

@@ -40,16 +40,16 @@ pub(super) struct Flight {
     sendings: u32,
     due: Instant,
     /// What it takes of the bounds of a node.
-    _room: Option<[OwnedSemaphorePermit; 2]>,
+    pub(super) room: Option<[OwnedSemaphorePermit; 2]>,
 }
 
 impl Flight {
     pub(super) fn new(outgoing: Outgoing, end: End, due: Instant) -> Self {
-        Self { outgoing, end, parts: None, keep: Keep::Yes, is_last_word: false, sendings: 0, due, _room: None }
+        Self { outgoing, end, parts: None, keep: Keep::Yes, is_last_word: false, sendings: 0, due, room: None }
     }
 
     pub(super) fn with_room(mut self, room: Option<[OwnedSemaphorePermit; 2]>) -> Self {
-        self._room = room;
+        self.room = room;
         self
     }
 

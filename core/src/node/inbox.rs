@@ -144,7 +144,7 @@ impl<T: Transport + 'static> Inner<T> {
             }
         }
         if !changes.is_empty() {
-            jobs.push(Job::Write(changes));
+            jobs.insert(0, Job::Write(changes));
         }
         (settled, jobs)
     }
@@ -172,7 +172,7 @@ impl<T: Transport + 'static> Inner<T> {
 
     fn arrived(&self, message: Message, key: RowKey, redelivered: bool, changes: &mut Vec<Change>, jobs: &mut Vec<Job>) {
         let header = message.header();
-        self.acknowledged(header, &key, changes);
+        self.acknowledged(header, &key, changes, jobs);
         if message.form() == Form::Opening {
             self.came_from(&header.to, &header.from, jobs);
         }
@@ -190,7 +190,7 @@ impl<T: Transport + 'static> Inner<T> {
     }
 
     /// Takes note of what a message acknowledges for its signer.
-    fn acknowledged(&self, header: &Header, key: &RowKey, changes: &mut Vec<Change>) {
+    fn acknowledged(&self, header: &Header, key: &RowKey, changes: &mut Vec<Change>, jobs: &mut Vec<Job>) {
         for id in &header.acknowledged.messages {
             // The reply itself ends a request that it acknowledges.
             if header.answers.is_some_and(|answered| answered.id == *id) {
@@ -202,6 +202,7 @@ impl<T: Transport + 'static> Inner<T> {
             let flight = self.flights().acknowledge(*id, key);
             if let Some(flight) = flight {
                 changes.push(Change::Sent { signer: flight.outgoing.signer, id: *id });
+                jobs.extend(flight.room.map(Job::Free));
                 if let End::Waiting(waiting) = flight.end {
                     let _given_up = waiting.send(Err(NodeError::NoReply));
                 }
@@ -261,7 +262,7 @@ impl<T: Transport + 'static> Inner<T> {
 
     /// A message that was taken in before has come again.
     fn again(&self, header: &Header, key: &RowKey, work: Option<Work>, changes: &mut Vec<Change>, jobs: &mut Vec<Job>) {
-        self.acknowledged(header, key, changes);
+        self.acknowledged(header, key, changes, jobs);
         if is_passing(&header.kind) {
             return;
         }
