@@ -45,6 +45,7 @@ use crate::{
     transport::Transport,
 };
 
+mod builder;
 mod clock;
 mod confirmations;
 mod courier;
@@ -64,6 +65,7 @@ mod upkeep;
 #[cfg(all(feature = "home", feature = "tcp"))]
 mod visit;
 
+pub use builder::Builder;
 pub use error::NodeError;
 pub use request::{Refusal, Reply, Request};
 pub use ticket::{Piece, Ticket};
@@ -88,67 +90,8 @@ const MAX_FLIGHTS: usize = 4096;
 /// KiB of messages under way at a time; sixteen of the largest.
 const MAX_FLIGHT_ROOM: usize = 256 * 1024;
 
-/// Time after which a message without acknowledgement is sealed anew (SPEC.md, "Acknowledgement"); doubled with each sending.
-const RESEND_AFTER: Duration = Duration::from_secs(5);
-
-/// Shortest such time that can be asked for.
-const SHORTEST_RESEND: Duration = Duration::from_millis(20);
-
 /// Bytes of messages that are sealed or opened [in place](Builder::work_in_place): what takes about as long as writing them down.
 const IN_PLACE: usize = 64 * 1024;
-
-/// How a [`Node`] is made.
-pub struct Builder<T> {
-    endpoint: Arc<Endpoint>,
-    transport: T,
-    resend_after: Duration,
-    in_place: bool,
-}
-
-impl<T: Transport + 'static> Builder<T> {
-    /// Seals anew after that time without acknowledgement, at first; 5 s if nothing is said.
-    #[must_use]
-    pub fn resend_after(mut self, pause: Duration) -> Self {
-        self.resend_after = pause.max(SHORTEST_RESEND);
-        self
-    }
-
-    /// Seals, opens and writes on the threads of the runtime, where that is soon done: each message is spared some ways between threads, which
-    /// is a fifth of a request's time. For a runtime that is there for this node. An endpoint with a policy, an audit, a clock or keys of the
-    /// user's is given threads of its own as ever: what those wait for is not known.
-    #[must_use]
-    pub fn work_in_place(mut self) -> Self {
-        self.in_place = true;
-        self
-    }
-
-    /// Starts the node: what an earlier process of this home had taken over goes on.
-    ///
-    /// # Errors
-    /// [`NodeError::NoRuntime`] outside of tokio; [`NodeError::Store`] if the home fails.
-    pub fn build(self) -> Result<Node<T>, NodeError> {
-        tokio::runtime::Handle::try_current().map_err(|_| NodeError::NoRuntime)?;
-        let left = self.endpoint.adopt()?;
-        let known = self.endpoint.remember_peers(peers::MAX_REMEMBERED)?;
-        let (inner, jobs, gone) = Inner::new(self, known);
-        inner.spawn(desk::run(Arc::clone(&inner), jobs));
-        inner.spawn(upkeep::run(Arc::clone(&inner)));
-        inner.listen_as_node();
-        let node = Node(Arc::new(Owner { inner, gone: tokio::sync::Mutex::new(gone) }));
-        for agent in node.inner().resume_left(left) {
-            if let Err(error) = node.host(agent.name()) {
-                tracing::warn!(%agent, %error, "what this agent had sent is not sent on");
-            }
-        }
-        Ok(node)
-    }
-}
-
-impl<T> fmt::Debug for Builder<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("endpoint", &self.endpoint).finish_non_exhaustive()
-    }
-}
 
 /// Sends and receives for the agents of one endpoint. One for each process; clones are the same node.
 ///
@@ -213,7 +156,7 @@ struct Inner<T> {
 impl<T: Transport + 'static> Node<T> {
     /// How to make one, of an endpoint and whatever carries its envelopes.
     pub fn builder(endpoint: impl Into<Arc<Endpoint>>, transport: T) -> Builder<T> {
-        Builder { endpoint: endpoint.into(), transport, resend_after: RESEND_AFTER, in_place: false }
+        Builder::new(endpoint.into(), transport)
     }
 
     fn inner(&self) -> &Arc<Inner<T>> {
