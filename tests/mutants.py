@@ -73,6 +73,7 @@ KEEPING = "core/src/endpoint/keeping.rs"
 KEY = "core/src/key.rs"
 LANE = "core/src/lane.rs"
 LIFE = "core/src/home/life.rs"
+LOG = "core/src/home/log.rs"
 LOCK = "core/src/home/lock.rs"
 FILES = "core/src/home/files.rs"
 OPENING = "core/src/endpoint/opening.rs"
@@ -499,7 +500,7 @@ MUTANTS = (
         "unclean stop",
         "attacks unclean::a_process_killed_while_it_opens",
         "journal entry not committed before release",
-        (Edit(STORE, "transaction.commit()?;\n        Ok(seen)", "drop(transaction);\n        Ok(seen)"),),
+        (Edit(STORE, "transaction.commit()?;\n        self.wrote();\n        Ok(seen)", "drop(transaction);\n        Ok(seen)"),),
     ),
     # Clocks, certificates and rosters.
     Mutant("clock jump", "attacks clock::an_old_message_and_one_from_the_future", "time not checked", (NO_TIME_CHECK,)),
@@ -626,13 +627,13 @@ MUTANTS = (
         "erased key read from the disk",
         "home an_erased_receive_key_is_in_no_file",
         "log not emptied after an erasure",
-        (
-            Edit(
-                STORE,
-                "if self.connection.execute(sql, parameters)? > 0 {",
-                "if self.connection.execute(sql, parameters)? > usize::MAX - 1 {",
-            ),
-        ),
+        (Edit(STORE, "self.log_holds_erased = true", "self.log_holds_erased = false"),),
+    ),
+    Mutant(
+        "erased key read from the disk",
+        "core home::log::tests::it_is_emptied_while_others_bring_it_in",
+        "log not emptied while another process brings it in",
+        (Edit(LOG, "if Instant::now() > until {", "if Instant::now() < until {"),),
     ),
     Mutant(
         "burned key read from the disk",

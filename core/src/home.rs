@@ -37,6 +37,7 @@ mod files;
 mod joining;
 mod life;
 mod lock;
+mod log;
 mod membership;
 mod reading;
 mod store;

@@ -16,6 +16,7 @@ use super::worker::Worker;
 use super::{
     ROSTER, STORE, STORE_KEY, agent_key, files,
     life::{LifeId, Mark, Marker},
+    log::{self, Checkpoints},
 };
 #[cfg(feature = "node")]
 use crate::journal::beginning;
@@ -39,10 +40,6 @@ pub(super) const BUSY_TIME: Duration = Duration::from_secs(10);
 /// Bytes of a page. A message of a few KiB is kept in two of them; each page that a transaction touches costs two writes, whatever its size, and
 /// larger ones are copied for small rows.
 const PAGE: i64 = 4096;
-
-/// Pages in the write-ahead log, 8 MiB, before they are brought into the database, which waits for the disk twice. What is sent and
-/// acknowledged in between is never brought there.
-const LOG: i64 = 2048;
 
 /// Statements that are kept prepared: more than there are.
 const STATEMENTS: usize = 64;
@@ -84,7 +81,11 @@ const NOT_YET: i64 = -1;
 /// The store of a home. Several processes may use one home at once; SQLite's lock and unique key decide between them.
 pub(super) struct HomeStore {
     pub(super) home: PathBuf,
+    /// Ends before the connection below does: the last one to close brings all of the log into the database.
+    checkpoints: Checkpoints,
     pub(super) connection: Connection,
+    /// Receive keys were erased since the log was last emptied.
+    log_holds_erased: bool,
     pub(super) marker: Marker,
     pub(super) life: LifeId,
     pub(super) key: StoreKey,
@@ -128,7 +129,9 @@ impl HomeStore {
         let process = std::process::id();
         let mut store = Self {
             home: home.to_path_buf(),
+            checkpoints: Checkpoints::default(),
             connection,
+            log_holds_erased: false,
             marker,
             life,
             key,
@@ -159,9 +162,17 @@ impl HomeStore {
     /// Erases receive keys and sees to it that the write-ahead log does not keep them.
     fn erase(&mut self, sql: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<()> {
         if self.connection.execute(sql, parameters)? > 0 {
-            empty_log(&self.connection)?;
+            self.log_holds_erased = true;
+        }
+        if self.log_holds_erased {
+            self.log_holds_erased = !log::empty(&self.connection)?;
         }
         Ok(())
+    }
+
+    /// A transaction was written.
+    pub(super) fn wrote(&mut self) {
+        self.checkpoints.wrote(self.connection.path());
     }
 
     /// Looks for the marker again where it was removed: another process may have made a new one.
@@ -185,6 +196,7 @@ impl HomeStore {
             advance(&transaction, &self.marker, page.mark)?;
         }
         transaction.commit()?;
+        self.wrote();
         Ok(seen)
     }
 
@@ -282,6 +294,7 @@ impl Store for HomeStore {
         let mut connection = connect(&self.home.join(STORE))?;
         core::mem::swap(&mut self.connection, &mut connection);
         core::mem::forget(connection);
+        self.checkpoints.after_fork();
         self.process = std::process::id();
         #[cfg(feature = "node")]
         {
@@ -298,22 +311,24 @@ impl Store for HomeStore {
 
 impl Drop for HomeStore {
     fn drop(&mut self) {
+        if self.process == std::process::id() {
+            return;
+        }
+        self.checkpoints.after_fork();
         // In a child made by fork the connection is still the parent's: let go unclosed. One in memory takes its place and is closed.
-        if self.process != std::process::id()
-            && let Ok(replacement) = Connection::open_in_memory()
-        {
+        if let Ok(replacement) = Connection::open_in_memory() {
             core::mem::forget(core::mem::replace(&mut self.connection, replacement));
         }
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, StoreFailed> {
+pub(super) fn connect(path: &Path) -> Result<Connection, StoreFailed> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| database(path, &error))?;
     let set = connection.busy_timeout(BUSY_TIME).and_then(|()| {
         connection.pragma_update(None, "page_size", PAGE)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "wal_autocheckpoint", LOG)?;
+        connection.pragma_update(None, "wal_autocheckpoint", log::MOST)?;
         // A power cut may lose the last transactions; it also ends the life of the receive keys, so none of them can be replayed.
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "secure_delete", "on")?;
@@ -411,7 +426,7 @@ fn begin(connection: &mut Connection, marker: &Marker, new_life: LifeId) -> rusq
     transaction.execute("UPDATE life SET id = ?1, horizon = 0, purged = 0, began = ?2", params![new_life, began])?;
     advance(&transaction, marker, Mark { life: new_life, sequence: unsigned(sequence) })?;
     transaction.commit()?;
-    empty_log(connection)
+    log::empty(connection).map(drop)
 }
 
 /// The latest time that a life knew which ends now, or one before it: the next purge would have been due before anything was taken later.
@@ -547,10 +562,6 @@ fn read_key(key: &StoreKey, row: &rusqlite::Row<'_>) -> rusqlite::Result<HeldKey
     let damaged = || failed_io(std::io::Error::other(format!("a receive key is damaged, or `{STORE_KEY}` is of another home")));
     let seed = key.unwrap(id, wrapped).map_err(|_| damaged())?;
     Ok(HeldKey { key: ReceiveKey::from_seed(&seed), created: unsigned(row.get(2)?) })
-}
-
-fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 pub(super) fn failed_io(error: std::io::Error) -> rusqlite::Error {

@@ -54,6 +54,7 @@ impl HomeStore {
             advance(&transaction, &self.marker, page.mark)?;
         }
         transaction.commit()?;
+        self.wrote();
         Ok((seen, began))
     }
 
@@ -62,7 +63,9 @@ impl HomeStore {
         for change in changes {
             apply(&transaction, &self.key, change, worker)?;
         }
-        transaction.commit()
+        transaction.commit()?;
+        self.wrote();
+        Ok(())
     }
 
     fn adopt_ended(&mut self, ended: &[WorkerId], worker: &WorkerId) -> rusqlite::Result<Left> {

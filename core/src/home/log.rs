@@ -1,0 +1,165 @@
+//! The store's write-ahead log. [`Checkpoints`] has it brought into the database beside those who write, by a thread that waits for the disk.
+
+use std::{
+    path::Path,
+    sync::mpsc::{SyncSender, sync_channel},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rusqlite::Connection;
+
+use super::store::{BUSY_TIME, connect};
+
+/// Transactions between two checkpoints. Of messages of a few KiB each writes five or six pages: 6 MiB together.
+const EVERY: u32 = 256;
+
+/// Pages in the log, 32 MiB, at which who writes brings them into the database itself. The log begins anew when all of it is there, and while
+/// messages are written without a pause it never is.
+pub(super) const MOST: i64 = 8192;
+
+/// Bytes of the thread's stack: SQLite needs a tenth of it.
+const STACK: usize = 256 * 1024;
+
+/// Counts the transactions of one connection. The thread is there from the first checkpoint on, and ends with this.
+#[derive(Default)]
+pub(super) struct Checkpoints {
+    written: u32,
+    thread: Option<(SyncSender<()>, JoinHandle<()>)>,
+}
+
+impl Checkpoints {
+    /// A transaction was written into the database at `store`.
+    pub(super) fn wrote(&mut self, store: Option<&str>) {
+        self.written += 1;
+        if self.written < EVERY {
+            return;
+        }
+        self.written = 0;
+        if self.thread.is_none() {
+            self.thread = store.and_then(begin);
+        }
+        if let Some((due, _)) = &self.thread {
+            // What waits to be done already is done for this one too.
+            let _waits = due.try_send(());
+        }
+    }
+
+    /// A child made by fork has no such thread, and nothing to wait for.
+    pub(super) fn after_fork(&mut self) {
+        core::mem::forget(core::mem::take(self));
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        if let Some((due, thread)) = self.thread.take() {
+            drop(due);
+            let _panicked = thread.join();
+        }
+    }
+}
+
+/// Without a thread, or without its connection, those who write do it all.
+fn begin(store: &str) -> Option<(SyncSender<()>, JoinHandle<()>)> {
+    let (due, told) = sync_channel(1);
+    let store = store.to_owned();
+    let work = move || {
+        let Ok(connection) = connect(Path::new(&store)) else { return };
+        while told.recv().is_ok() {
+            // A disk that fails here fails whoever writes next, who says so.
+            let _failed = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        }
+    };
+    let thread = thread::Builder::new().name("sealwire-log".into()).stack_size(STACK).spawn(work).ok()?;
+    Some((due, thread))
+}
+
+/// Brings the log into the database and cuts it to nothing. Says whether it did: who reads, or does the same, is waited for.
+pub(super) fn empty(connection: &Connection) -> rusqlite::Result<bool> {
+    let until = Instant::now() + BUSY_TIME;
+    // SQLite waits for who reads and not for who brings the log into the database too.
+    while connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))? {
+        if Instant::now() > until {
+            return Ok(false);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::{Draft, Endpoint, home::STORE};
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    struct Place(std::path::PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            Self(std::env::temp_dir().join(format!("sealwire-log-{name}-{}", std::process::id())))
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _gone = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn wait_until(what: impl Fn() -> bool) -> bool {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !what() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+        }
+        what()
+    }
+
+    #[test]
+    fn the_log_is_brought_in_beside_who_writes() -> Outcome {
+        let place = Place::new("beside");
+        let open = || Endpoint::builder().home_or_init(&place.0, "local").map(|(endpoint, _)| endpoint);
+        let (author, reader) = (open()?, open()?);
+        let (a, b) = (author.host("a")?, reader.host("b")?);
+        author.introduce(reader.certificate(&b).ok_or("it is hosted there")?.as_bytes())?;
+        let database = || std::fs::metadata(place.0.join(STORE)).map_or(0, |file| file.len());
+        let before = database();
+        for number in 0..EVERY {
+            assert_eq!(database(), before, "what is in the log only, after {number}");
+            reader.open(&author.seal(&a, &b, &Draft::new("task", "x"))?.envelope)?;
+        }
+        assert!(wait_until(|| database() > before), "nobody has brought it in");
+        drop((author, reader));
+        assert!(!place.0.join(format!("{STORE}-wal")).exists(), "the thread has ended, and its connection was not the last");
+        Ok(())
+    }
+
+    /// Keys that were erased must not stay in the log because somebody else is about to bring it in.
+    #[test]
+    fn it_is_emptied_while_others_bring_it_in() -> Outcome {
+        let place = Place::new("emptied");
+        let (_home, _) = crate::Home::init(&place.0, "local")?;
+        let (store, done) = (place.0.join(STORE), AtomicBool::new(false));
+        let connection = connect(&store)?;
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                let Ok(other) = connect(&store) else { return };
+                while !done.load(Ordering::Relaxed) {
+                    let _busy = other.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+                }
+            });
+            let log = place.0.join(format!("{STORE}-wal"));
+            let emptied = (0..200).try_fold(true, |emptied, _| -> Result<_, Box<dyn std::error::Error>> {
+                connection.execute("UPDATE life SET id = randomblob(16)", [])?;
+                Ok(emptied && empty(&connection)? && std::fs::metadata(&log)?.len() == 0)
+            });
+            done.store(true, Ordering::Relaxed);
+            assert!(emptied?);
+            Ok(())
+        })
+    }
+}
