@@ -264,6 +264,36 @@ async fn replicas_share_the_work_of_a_reader() {
     assert!(done == sent, "{} of {} came", done.len(), sent.len());
 }
 
+/// A server that was killed knows how far the reader was, and not how many parcels there had been: it gives their numbers again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_forgotten_how_far_it_was_withholds_nothing() {
+    let Some(running) = Running::start(false) else { return };
+    let (to, parcels) = envelopes(13);
+    let (before, after) = parcels.split_at(10);
+    let server = running.server();
+    let transport = JetStream::connect(&server, keeping()).await.expect("connected");
+    let receive = async || tokio::time::timeout(Duration::from_secs(30), transport.receive(&to)).await;
+    for parcel in before {
+        transport.send(&to, parcel.clone()).await.expect("sent");
+        let delivery = receive().await.expect("in time").expect("received");
+        delivery.acknowledge().await.expect("acknowledged");
+    }
+    // The server writes down within half a second how far the reader was.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    running.kill();
+    let streams = running.folder.0.join("jetstream/jetstream/$G/streams");
+    for stream in std::fs::read_dir(streams).expect("streams") {
+        std::fs::remove_dir_all(stream.expect("a stream").path().join("msgs")).expect("its parcels");
+    }
+    running.restart();
+    for parcel in after {
+        while transport.send(&to, parcel.clone()).await.is_err() {}
+        let delivery = receive().await.expect("not withheld").expect("received");
+        assert_eq!(delivery.bytes(), parcel.as_bytes());
+        delivery.acknowledge().await.expect("acknowledged");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_receives_is_an_error_of_its_own() {
     let Some(running) = Running::start(false) else { return };

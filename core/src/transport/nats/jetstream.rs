@@ -17,7 +17,7 @@ use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, interval_at, sleep},
 };
 
 use super::{
@@ -184,18 +184,22 @@ impl Consumer {
     }
 
     async fn fill(&self) -> Result<(), async_nats::Error> {
-        let config = pull::Config {
-            durable_name: Some(self.name.clone()),
-            filter_subject: self.subject.clone(),
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: self.redelivery,
-            max_ack_pending: IN_HAND,
-            ..pull::Config::default()
-        };
-        let consumer: PullConsumer = self.context.create_consumer_on_stream(config, self.stream.as_str()).await?;
+        let mut consumer = self.consumer().await?;
         let batch = consumer.stream().max_messages_per_batch(AHEAD).max_bytes_per_batch(BATCH_BYTES).heartbeat(ANSWER);
         let mut messages = batch.messages().await?;
-        while let Some(message) = messages.next().await {
+        let mut looks = interval_at(Instant::now() + self.redelivery, self.redelivery);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let message = tokio::select! {
+                message = messages.next() => message,
+                _ = looks.tick() => {
+                    if self.passes_over(&mut consumer).await? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            };
+            let Some(message) = message else { return Ok(()) };
             let (message, acker) = message?.split();
             if message.payload.len() > MAX_PARCEL {
                 acker.ack_with(AckKind::Term).await?;
@@ -205,7 +209,50 @@ impl Consumer {
             self.shelf.put(message, Some(acker), room);
             self.shelf.wanting(AHEAD).await;
         }
-        Ok(())
+    }
+
+    /// The reader's consumer on the server, made anew if it passes over parcels. What is in hand comes again then.
+    async fn consumer(&self) -> Result<PullConsumer, async_nats::Error> {
+        let config = pull::Config {
+            durable_name: Some(self.name.clone()),
+            filter_subject: self.subject.clone(),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: self.redelivery,
+            max_ack_pending: IN_HAND,
+            ..pull::Config::default()
+        };
+        let mut consumer = self.context.create_consumer_on_stream(config.clone(), self.stream.as_str()).await?;
+        if self.passes_over(&mut consumer).await? {
+            self.context.delete_consumer_from_stream(&self.name, &self.stream).await?;
+            consumer = self.context.create_consumer_on_stream(config, self.stream.as_str()).await?;
+        }
+        Ok(consumer)
+    }
+
+    /// Whether there are parcels that the consumer never gives, or will be. A server that was killed may know how far a consumer had come and not how
+    /// far the stream had: it gives the same numbers again, to parcels that the consumer takes for old (seen with nats-server 2.9.10).
+    async fn passes_over(&self, consumer: &mut PullConsumer) -> Result<bool, async_nats::Error> {
+        let mut before = None;
+        // What was processed leaves the stream a moment after the consumer knows of it: only what stays is passed over.
+        for pause in [AGAIN, Duration::ZERO] {
+            let info = consumer.info().await?;
+            let (given, processed) = (info.delivered.stream_sequence, info.ack_floor.stream_sequence);
+            let stream = self.context.get_stream(&self.stream).await?;
+            let first = if given > stream.cached_info().state.last_sequence {
+                Some(given)
+            } else {
+                // A server that does not let us look is believed.
+                let first = stream.get_first_raw_message_by_subject(&self.subject, 1).await.ok();
+                first.map(|first| first.sequence).filter(|first| *first <= processed)
+            };
+            match first {
+                None => return Ok(false),
+                again if again == before => return Ok(true),
+                _ => before = first,
+            }
+            sleep(pause).await;
+        }
+        Ok(false)
     }
 }
 
