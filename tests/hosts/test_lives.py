@@ -131,7 +131,7 @@ def wait_until_idle(host: Host) -> None:
     while time.monotonic() < since + 1:
         assert time.monotonic() < until, "it does not come to rest"
         with sqlite3.connect(home(host) / "store.db", timeout=30) as store:
-            (sequence,) = store.execute("SELECT sequence FROM life").fetchone()
+            (sequence,) = store.execute("SELECT value FROM counter WHERE of = x''").fetchone()
         if sequence != before:
             since, before = time.monotonic(), sequence
         time.sleep(0.05)

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Version of the tables below, in SQLite's `user_version`.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// How long a process waits for another that writes.
 pub(super) const BUSY_TIME: Duration = Duration::from_secs(10);
@@ -47,7 +47,8 @@ const STATEMENTS: usize = 64;
 /// Seconds between two purges of the journal.
 const PURGE_EVERY: u64 = 60;
 
-const TABLES: &str = "
+/// Version 1: receive keys and journal.
+pub(super) const TABLES: &str = "
     CREATE TABLE life (one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL, sequence INTEGER NOT NULL,
                        horizon INTEGER NOT NULL, purged INTEGER NOT NULL);
     CREATE TABLE receive_key (id BLOB PRIMARY KEY, agent TEXT NOT NULL, created INTEGER NOT NULL, wrapped BLOB NOT NULL);
@@ -64,7 +65,7 @@ const TABLES: &str = "
 ";
 
 /// What version 2 added: what a node works on, what it sends, whom it knows. Contents are encrypted.
-const TABLES_OF_NODES: &str = "
+pub(super) const TABLES_OF_NODES: &str = "
     ALTER TABLE life ADD COLUMN began INTEGER NOT NULL DEFAULT 0;
     CREATE TABLE work (reader BLOB NOT NULL, signer BLOB NOT NULL, id BLOB NOT NULL, worker BLOB NOT NULL, state INTEGER NOT NULL,
                        expires INTEGER NOT NULL, content BLOB NOT NULL);
@@ -73,6 +74,36 @@ const TABLES_OF_NODES: &str = "
                          reader BLOB NOT NULL, expires INTEGER NOT NULL, expects INTEGER NOT NULL, content BLOB NOT NULL);
     CREATE INDEX outbox_id ON outbox (id);
     CREATE TABLE peer (address TEXT PRIMARY KEY, met INTEGER NOT NULL, certificate BLOB NOT NULL) WITHOUT ROWID;
+";
+
+/// What version 3 put together, as each page that a transaction changes is written twice: what is counted stands in one table, what a node works
+/// on and sends in its index. `place` is the order in which a worker took it over.
+const TABLES_IN_FEWER_PAGES: &str = "
+    CREATE TABLE counter (of BLOB PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO counter SELECT x'', sequence FROM life UNION ALL SELECT signer, used FROM quota;
+    ALTER TABLE life DROP COLUMN sequence;
+    DROP TRIGGER opened_added;
+    DROP TRIGGER opened_gone;
+    DROP TABLE quota;
+    CREATE TRIGGER opened_added AFTER INSERT ON opened BEGIN
+        INSERT INTO counter VALUES (new.signer, 1) ON CONFLICT (of) DO UPDATE SET value = value + 1;
+    END;
+    CREATE TRIGGER opened_gone AFTER DELETE ON opened BEGIN
+        UPDATE counter SET value = value - 1 WHERE of = old.signer;
+        DELETE FROM counter WHERE of = old.signer AND value = 0;
+    END;
+    ALTER TABLE work RENAME TO work_before;
+    CREATE TABLE work (id BLOB NOT NULL, signer BLOB NOT NULL, reader BLOB NOT NULL, worker BLOB NOT NULL, place INTEGER NOT NULL,
+                       state INTEGER NOT NULL, expires INTEGER NOT NULL, content BLOB NOT NULL,
+                       PRIMARY KEY (id, signer, reader)) WITHOUT ROWID;
+    INSERT INTO work SELECT id, signer, reader, worker, rowid, state, expires, content FROM work_before;
+    DROP TABLE work_before;
+    ALTER TABLE outbox RENAME TO outbox_before;
+    CREATE TABLE outbox (id BLOB NOT NULL, signer BLOB NOT NULL, worker BLOB NOT NULL, place INTEGER NOT NULL, sender TEXT NOT NULL,
+                         recipient TEXT NOT NULL, reader BLOB NOT NULL, expires INTEGER NOT NULL, expects INTEGER NOT NULL,
+                         content BLOB NOT NULL, PRIMARY KEY (id, signer)) WITHOUT ROWID;
+    INSERT INTO outbox SELECT id, signer, worker, rowid, sender, recipient, reader, expires, expects, content FROM outbox_before;
+    DROP TABLE outbox_before;
 ";
 
 /// What `began` says of a life that has not taken a message yet, less the latest time that an earlier life knew.
@@ -109,6 +140,7 @@ impl HomeStore {
         let made = connection.execute_batch(TABLES).and_then(|()| {
             connection.execute("INSERT INTO life VALUES (1, ?1, 0, 0, 0)", params![life])?;
             connection.execute_batch(TABLES_OF_NODES)?;
+            connection.execute_batch(TABLES_IN_FEWER_PAGES)?;
             connection.pragma_update(None, "user_version", VERSION)
         });
         made.map_err(|error| database(&path, &error))
@@ -355,9 +387,11 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     let transaction = Writing::begin(connection)?;
-    if version(&transaction)? == 1 {
-        transaction.execute_batch(TABLES_OF_NODES)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
+    for (earlier, tables) in [(1, TABLES_OF_NODES), (2, TABLES_IN_FEWER_PAGES)] {
+        if version(&transaction)? == earlier {
+            transaction.execute_batch(tables)?;
+            transaction.pragma_update(None, "user_version", earlier + 1)?;
+        }
     }
     transaction.commit()
 }
@@ -420,7 +454,8 @@ fn begin(connection: &mut Connection, marker: &Marker, new_life: LifeId) -> rusq
     let transaction = Writing::begin(connection)?;
     transaction.execute_batch("DELETE FROM receive_key; DELETE FROM opened; DELETE FROM work;")?;
     let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    let (sequence, began, purged): (i64, i64, i64) = transaction.query_row("SELECT sequence, began, purged FROM life", [], read)?;
+    let sql = "SELECT (SELECT value FROM counter WHERE of = x''), began, purged FROM life";
+    let (sequence, began, purged): (i64, i64, i64) = transaction.query_row(sql, [], read)?;
     // Before the first life there was none in which something was processed.
     let began = if sequence == 0 { 0 } else { NOT_YET - latest_known(began, purged) };
     transaction.execute("UPDATE life SET id = ?1, horizon = 0, purged = 0, began = ?2", params![new_life, began])?;
@@ -452,7 +487,7 @@ pub(super) fn is_continued(marker: &Marker, mark: &Mark) -> rusqlite::Result<boo
 
 pub(super) fn advance(connection: &Connection, marker: &Marker, mark: Mark) -> rusqlite::Result<()> {
     let next = Mark { sequence: mark.sequence + 1, ..mark };
-    connection.prepare_cached("UPDATE life SET sequence = ?1")?.execute([signed(next.sequence)])?;
+    connection.prepare_cached("UPDATE counter SET value = ?1 WHERE of = x''")?.execute([signed(next.sequence)])?;
     marker.write(next).map_err(failed_io)
 }
 
@@ -461,6 +496,8 @@ pub(super) struct Page {
     pub(super) mark: Mark,
     horizon: u64,
     purged: u64,
+    #[cfg(feature = "node")]
+    began: i64,
     digest: Option<[u8; 32]>,
     /// Rows of its signer.
     pub(super) used: u64,
@@ -468,14 +505,22 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn read(connection: &Connection, row: &Row) -> rusqlite::Result<Self> {
-        let sql = "SELECT id, sequence, horizon, purged,
+        let sql = "SELECT id, (SELECT value FROM counter WHERE of = x''), horizon, purged,
                           (SELECT digest FROM opened WHERE reader = ?1 AND signer = ?2 AND opened.id = ?3),
-                          (SELECT used FROM quota WHERE signer = ?2) FROM life";
+                          (SELECT value FROM counter WHERE of = ?2), began FROM life";
         let message = params![row.reader.as_bytes(), row.signer.as_bytes(), row.id.as_bytes()];
         connection.prepare_cached(sql)?.query_row(message, |read| {
             let mark = Mark { life: read.get(0)?, sequence: unsigned(read.get(1)?) };
             let used = read.get::<_, Option<i64>>(5)?.map_or(0, unsigned);
-            Ok(Self { mark, horizon: unsigned(read.get(2)?), purged: unsigned(read.get(3)?), digest: read.get(4)?, used })
+            Ok(Self {
+                mark,
+                horizon: unsigned(read.get(2)?),
+                purged: unsigned(read.get(3)?),
+                #[cfg(feature = "node")]
+                began: read.get(6)?,
+                digest: read.get(4)?,
+                used,
+            })
         })
     }
 
@@ -486,6 +531,18 @@ impl Page {
             None if row.expires <= self.horizon => Seen::BeyondHorizon,
             None => Seen::New,
         }
+    }
+
+    /// When the present life began, which is noted when it takes its first message: what was sealed before may have been processed in an earlier
+    /// one.
+    #[cfg(feature = "node")]
+    pub(super) fn life_began(&self, connection: &Connection, now: u64) -> rusqlite::Result<u64> {
+        if self.began >= 0 {
+            return Ok(unsigned(self.began));
+        }
+        let began = beginning(now, unsigned(NOT_YET - self.began));
+        connection.execute("UPDATE life SET began = ?1", [signed(began)])?;
+        Ok(began)
     }
 
     /// Adds the message it was read for, if that is new and its signer has rows left.
@@ -526,21 +583,9 @@ fn purge(connection: &Connection, now: u64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// When the present life began, which is noted when it takes its first message: what was sealed before may have been processed in an earlier one.
-#[cfg(feature = "node")]
-pub(super) fn life_began(connection: &Connection, now: u64) -> rusqlite::Result<u64> {
-    let began: i64 = connection.prepare_cached("SELECT began FROM life")?.query_row([], |row| row.get(0))?;
-    if began >= 0 {
-        return Ok(unsigned(began));
-    }
-    let began = beginning(now, unsigned(NOT_YET - began));
-    connection.execute("UPDATE life SET began = ?1", [signed(began)])?;
-    Ok(began)
-}
-
 /// The journal's mark, whatever the marker says.
 pub(super) fn mark(connection: &Connection) -> rusqlite::Result<Mark> {
-    let mut mark = connection.prepare_cached("SELECT id, sequence FROM life")?;
+    let mut mark = connection.prepare_cached("SELECT id, (SELECT value FROM counter WHERE of = x'') FROM life")?;
     mark.query_row([], |row| Ok(Mark { life: row.get(0)?, sequence: unsigned(row.get(1)?) }))
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    store::{HomeStore, Page, Writing, advance, failed_io, life_began, signed, unsigned},
+    store::{HomeStore, Page, Writing, advance, failed_io, signed, unsigned},
     worker::{self, Worker, WorkerId},
 };
 use crate::{
@@ -29,26 +29,47 @@ const ANSWERED: i64 = 2;
 /// As [`ANSWERED`], and somebody was given it.
 const TAKEN: i64 = 4;
 
+/// By whom something was taken over, and where it stands among what that worker has taken over.
+#[derive(Clone, Copy)]
+struct Turn {
+    worker: WorkerId,
+    place: i64,
+}
+
+impl Turn {
+    /// The one so many after this.
+    fn after(self, turns: usize) -> Self {
+        Self { place: self.place + i64::try_from(turns).unwrap_or_default(), ..self }
+    }
+}
+
 impl HomeStore {
-    fn worker(&mut self) -> Result<WorkerId, StoreFailed> {
-        if let Some(worker) = &self.worker {
-            return Ok(worker.id);
+    fn worker(&mut self) -> Result<&mut Worker, StoreFailed> {
+        match &mut self.worker {
+            Some(worker) => Ok(worker),
+            none => Ok(none.insert(Worker::begin(&self.home, &System)?)),
         }
-        let worker = Worker::begin(&self.home, &System)?;
-        Ok(self.worker.insert(worker).id)
     }
 
-    fn take_in_life(&mut self, arrivals: &[Arrival<'_>], worker: &WorkerId, now: u64) -> rusqlite::Result<(Vec<Seen>, u64)> {
+    /// The first of so many turns of this process.
+    fn turns(&mut self, count: usize) -> Result<Turn, StoreFailed> {
+        let worker = self.worker()?;
+        let first = Turn { worker: worker.id, place: worker.places };
+        worker.places = first.after(count).place;
+        Ok(first)
+    }
+
+    fn take_in_life(&mut self, arrivals: &[Arrival<'_>], turn: Turn, now: u64) -> rusqlite::Result<(Vec<Seen>, u64)> {
         let Some(first) = arrivals.first() else { return Ok(Default::default()) };
         self.find_marker()?;
         let transaction = Writing::begin(&self.connection)?;
         let Some(page) = self.first_page(&transaction, first.row, now)? else {
             return Ok((vec![Seen::OtherLife; arrivals.len()], 0));
         };
-        let began = life_began(&transaction, now)?;
-        let mut seen = vec![take(&transaction, &self.key, &page, first, worker)?];
-        for arrival in arrivals.iter().skip(1) {
-            seen.push(take(&transaction, &self.key, &Page::read(&transaction, arrival.row)?, arrival, worker)?);
+        let began = page.life_began(&transaction, now)?;
+        let mut seen = vec![take(&transaction, &self.key, &page, first, turn)?];
+        for (number, arrival) in arrivals.iter().enumerate().skip(1) {
+            seen.push(take(&transaction, &self.key, &Page::read(&transaction, arrival.row)?, arrival, turn.after(number))?);
         }
         if seen.contains(&Seen::New) {
             advance(&transaction, &self.marker, page.mark)?;
@@ -58,19 +79,20 @@ impl HomeStore {
         Ok((seen, began))
     }
 
-    fn apply_in_one(&mut self, changes: &[Change], worker: &WorkerId) -> rusqlite::Result<()> {
+    fn apply_in_one(&mut self, changes: &[Change], turn: Turn) -> rusqlite::Result<()> {
         let transaction = Writing::begin(&self.connection)?;
-        for change in changes {
-            apply(&transaction, &self.key, change, worker)?;
+        for (number, change) in changes.iter().enumerate() {
+            apply(&transaction, &self.key, change, turn.after(number))?;
         }
         transaction.commit()?;
         self.wrote();
         Ok(())
     }
 
-    fn adopt_ended(&mut self, ended: &[WorkerId], worker: &WorkerId) -> rusqlite::Result<Left> {
+    /// Takes over what others have left, in their order and behind what this process has taken over. Returns where the next has its place.
+    fn adopt_ended(&mut self, ended: &[WorkerId], turn: Turn) -> rusqlite::Result<(Left, i64)> {
         let transaction = Writing::begin(&self.connection)?;
-        let mut left = Left::default();
+        let (mut left, mut places) = (Left::default(), turn.place);
         for gone in ended {
             left.work.extend(pending_of(&transaction, gone)?);
             for (outgoing, state) in outgoing_of(&transaction, gone)? {
@@ -80,24 +102,29 @@ impl HomeStore {
                     TAKEN.. => {}
                 }
             }
+            let sql =
+                "SELECT max(place) FROM (SELECT place FROM work WHERE worker = ?1 UNION ALL SELECT place FROM outbox WHERE worker = ?1)";
+            let last: Option<i64> = transaction.query_row(sql, [gone], |row| row.get(0))?;
             for table in ["work", "outbox"] {
-                transaction.execute(&format!("UPDATE {table} SET worker = ?1 WHERE worker = ?2"), params![worker, gone])?;
+                let sql = format!("UPDATE {table} SET worker = ?1, place = place + ?2 WHERE worker = ?3");
+                transaction.execute(&sql, params![turn.worker, places, gone])?;
             }
+            places += last.map_or(0, |last| last + 1);
         }
         transaction.commit()?;
-        Ok(left)
+        Ok((left, places))
     }
 }
 
 impl Working for HomeStore {
     fn take_all(&mut self, arrivals: &[Arrival<'_>], now: u64) -> Result<(Vec<Seen>, u64), StoreFailed> {
-        let worker = self.worker()?;
-        self.take_in_life(arrivals, &worker, now).map_err(|error| self.failed(&error))
+        let turn = self.turns(arrivals.len())?;
+        self.take_in_life(arrivals, turn, now).map_err(|error| self.failed(&error))
     }
 
     fn apply(&mut self, changes: &[Change]) -> Result<(), StoreFailed> {
-        let worker = self.worker()?;
-        self.apply_in_one(changes, &worker).map_err(|error| self.failed(&error))
+        let turn = self.turns(changes.len())?;
+        self.apply_in_one(changes, turn).map_err(|error| self.failed(&error))
     }
 
     fn work(&mut self, key: &RowKey) -> Result<Option<Work>, StoreFailed> {
@@ -134,15 +161,17 @@ impl Working for HomeStore {
     }
 
     fn adopt(&mut self) -> Result<Left, StoreFailed> {
-        let worker = self.worker()?;
+        let turn = self.turns(0)?;
         let workers = workers(&self.connection).map_err(|error| self.failed(&error))?;
         let mut ended = Vec::new();
-        for other in workers.into_iter().filter(|other| *other != worker) {
+        for other in workers.into_iter().filter(|other| *other != turn.worker) {
             if worker::has_ended(&self.home, &other)? {
                 ended.push(other);
             }
         }
-        self.adopt_ended(&ended, &worker).map_err(|error| self.failed(&error))
+        let (left, places) = self.adopt_ended(&ended, turn).map_err(|error| self.failed(&error))?;
+        self.worker()?.places = places;
+        Ok(left)
     }
 
     fn retire(&mut self) {
@@ -158,7 +187,7 @@ impl Working for HomeStore {
     }
 }
 
-fn take(connection: &Connection, key: &StoreKey, page: &Page, arrival: &Arrival<'_>, worker: &WorkerId) -> rusqlite::Result<Seen> {
+fn take(connection: &Connection, key: &StoreKey, page: &Page, arrival: &Arrival<'_>, turn: Turn) -> rusqlite::Result<Seen> {
     let row = arrival.row;
     let seen = page.add(connection, row)?;
     if seen != Seen::New {
@@ -172,8 +201,9 @@ fn take(connection: &Connection, key: &StoreKey, page: &Page, arrival: &Arrival<
     } else if let Some(kept) = arrival.kept {
         let state = if arrival.form == Form::Lane { PENDING_LANE } else { PENDING_OPENING };
         let content = lock(key, &work_place(&row.key(), state), kept, &row.digest)?;
-        let values = params![row.reader.as_bytes(), row.signer.as_bytes(), row.id.as_bytes(), worker, state, signed(row.expires), content];
-        connection.prepare_cached("INSERT INTO work VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(values)?;
+        let (id, signer, reader) = (row.id.as_bytes(), row.signer.as_bytes(), row.reader.as_bytes());
+        let values = params![id, signer, reader, turn.worker, turn.place, state, signed(row.expires), content];
+        connection.prepare_cached("INSERT INTO work VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(values)?;
     }
     Ok(Seen::New)
 }
@@ -196,9 +226,9 @@ fn forget(connection: &Connection, signer: &Thumbprint, reader: &Thumbprint, id:
     connection.prepare_cached(sql)?.execute(params![id.as_bytes(), signer.as_bytes(), reader.as_bytes(), expects]).map(drop)
 }
 
-fn apply(connection: &Connection, key: &StoreKey, change: &Change, worker: &WorkerId) -> rusqlite::Result<()> {
+fn apply(connection: &Connection, key: &StoreKey, change: &Change, turn: Turn) -> rusqlite::Result<()> {
     match change {
-        Change::Send { outgoing, kept, digest } => send(connection, key, outgoing, kept, digest, worker),
+        Change::Send { outgoing, kept, digest } => send(connection, key, outgoing, kept, digest, turn),
         Change::Sent { signer, id } => connection
             .prepare_cached("DELETE FROM outbox WHERE id = ?1 AND signer = ?2")?
             .execute(params![id.as_bytes(), signer.as_bytes()])
@@ -230,21 +260,15 @@ fn apply(connection: &Connection, key: &StoreKey, change: &Change, worker: &Work
     }
 }
 
-fn send(
-    connection: &Connection,
-    key: &StoreKey,
-    outgoing: &Outgoing,
-    kept: &Kept,
-    digest: &[u8; 32],
-    worker: &WorkerId,
-) -> rusqlite::Result<()> {
+fn send(connection: &Connection, key: &StoreKey, outgoing: &Outgoing, kept: &Kept, digest: &[u8; 32], turn: Turn) -> rusqlite::Result<()> {
     let Outgoing { from, to, signer, reader, id, expires, expects } = outgoing;
     let content = lock(key, &outbox_place(signer, *id), kept, digest)?;
     let expects = if *expects == Expects::Reply { EXPECTS_REPLY } else { EXPECTS_ACKNOWLEDGEMENT };
     let values = params![
-        signer.as_bytes(),
         id.as_bytes(),
-        worker,
+        signer.as_bytes(),
+        turn.worker,
+        turn.place,
         from.as_str(),
         to.as_str(),
         reader.as_bytes(),
@@ -252,7 +276,7 @@ fn send(
         expects,
         content
     ];
-    connection.prepare_cached("INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(values).map(drop)
+    connection.prepare_cached("INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?.execute(values).map(drop)
 }
 
 fn workers(connection: &Connection) -> rusqlite::Result<Vec<WorkerId>> {
@@ -260,7 +284,7 @@ fn workers(connection: &Connection) -> rusqlite::Result<Vec<WorkerId>> {
 }
 
 fn pending_of(connection: &Connection, worker: &WorkerId) -> rusqlite::Result<Vec<RowKey>> {
-    let mut rows = connection.prepare("SELECT reader, signer, id FROM work WHERE worker = ?1 AND state <> ?2 ORDER BY rowid")?;
+    let mut rows = connection.prepare("SELECT reader, signer, id FROM work WHERE worker = ?1 AND state <> ?2 ORDER BY place")?;
     let read = |row: &rusqlite::Row<'_>| {
         let (reader, signer) = (Thumbprint::from_bytes(row.get(0)?), Thumbprint::from_bytes(row.get(1)?));
         Ok(RowKey { reader, signer, id: MessageId::from_bytes(row.get(2)?) })
@@ -270,7 +294,7 @@ fn pending_of(connection: &Connection, worker: &WorkerId) -> rusqlite::Result<Ve
 
 /// What a worker has taken over to send, each with its state.
 fn outgoing_of(connection: &Connection, worker: &WorkerId) -> rusqlite::Result<Vec<(Outgoing, i64)>> {
-    let sql = "SELECT sender, recipient, signer, reader, id, expires, expects FROM outbox WHERE worker = ?1 ORDER BY rowid";
+    let sql = "SELECT sender, recipient, signer, reader, id, expires, expects FROM outbox WHERE worker = ?1 ORDER BY place";
     let mut rows = connection.prepare(sql)?;
     let read = |row: &rusqlite::Row<'_>| {
         let state = row.get(6)?;
@@ -337,8 +361,8 @@ mod tests {
     use super::*;
     use crate::{
         Clock, Draft, Endpoint, Envelope, Home,
-        endpoint::{Admission, Taken},
-        home::STORE,
+        endpoint::{Admission, SealedKept, Taken},
+        home::{STORE, store},
     };
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -357,26 +381,91 @@ mod tests {
         }
     }
 
-    /// A store of version 1 is brought up to date, and what it knew is known.
-    #[test]
-    fn a_store_of_version_1_goes_on() -> Outcome {
-        let place = Place::new("v1");
-        let (endpoint, _) = Endpoint::builder().home_or_init(&place.0, "local")?;
-        let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
-        let sealed = endpoint.seal(&a, &b, &Draft::new("task", "x"))?;
-        endpoint.open(&sealed.envelope)?;
-        drop(endpoint);
-        let connection = Connection::open(place.0.join(STORE))?;
-        let back = "DROP TABLE work; DROP TABLE outbox; DROP TABLE peer; ALTER TABLE life DROP COLUMN began; PRAGMA user_version = 1;";
-        connection.execute_batch(back)?;
-        drop(connection);
+    /// A store as earlier versions made it, of one as it is made today. In place, so that the marker goes on.
+    fn make_earlier(home: &std::path::Path, version: i64) -> rusqlite::Result<()> {
+        let connection = Connection::open(home.join(STORE))?;
+        let tables = ["life", "receive_key", "opened", "work", "outbox"];
+        connection
+            .execute_batch("DROP TRIGGER opened_added; DROP TRIGGER opened_gone; ALTER TABLE life DROP COLUMN began; DROP TABLE peer;")?;
+        tables.iter().try_for_each(|table| connection.execute_batch(&format!("ALTER TABLE {table} RENAME TO {table}_today")))?;
+        connection.execute_batch(store::TABLES)?;
+        connection.execute_batch(
+            "INSERT INTO life SELECT one, id, (SELECT value FROM counter WHERE of = x''), horizon, purged FROM life_today;
+             INSERT INTO receive_key SELECT * FROM receive_key_today;
+             INSERT INTO opened SELECT * FROM opened_today;
+             DROP TABLE counter;",
+        )?;
+        if version == 2 {
+            connection.execute_batch(store::TABLES_OF_NODES)?;
+            connection.execute_batch(
+                "INSERT INTO work SELECT reader, signer, id, worker, state, expires, content FROM work_today ORDER BY place;
+                 INSERT INTO outbox SELECT signer, id, worker, sender, recipient, reader, expires, expects, content FROM outbox_today
+                     ORDER BY place;",
+            )?;
+        }
+        tables.iter().try_for_each(|table| connection.execute_batch(&format!("DROP TABLE {table}_today")))?;
+        connection.pragma_update(None, "user_version", version)
+    }
 
-        let endpoint = Endpoint::builder().home(&Home::at(&place.0)?)?;
-        endpoint.host("b")?;
-        assert!(matches!(endpoint.open(&sealed.envelope), Err(crate::OpenError::Duplicate(_))), "the journal is the same");
-        endpoint.adopt()?;
-        let version: i64 = Connection::open(place.0.join(STORE))?.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        assert_eq!(version, 2);
+    fn outgoing(from: &Address, to: &Address, sealed: &SealedKept) -> Outgoing {
+        let SealedKept { signer, reader, .. } = *sealed;
+        let (id, expires) = (sealed.header.id, sealed.header.expires);
+        Outgoing { from: from.clone(), to: to.clone(), signer, reader, id, expires, expects: Expects::Reply }
+    }
+
+    fn send(endpoint: &Endpoint, from: &Address, to: &Address, body: &str) -> Result<Outgoing, Box<dyn std::error::Error>> {
+        let sealed = endpoint.seal_kept(from, to, &Draft::new("task", body), Vec::new())?;
+        let outgoing = outgoing(from, to, &sealed);
+        endpoint.apply(&[Change::Send { outgoing: outgoing.clone(), kept: sealed.kept, digest: sealed.digest }])?;
+        Ok(outgoing)
+    }
+
+    /// A store of an earlier version is brought up to date: what it knew is known, and what was under way goes on in its order.
+    #[test]
+    fn a_store_of_an_earlier_version_goes_on() -> Outcome {
+        for earlier in [1, 2] {
+            let place = Place::new(&format!("v{earlier}"));
+            let open = || Endpoint::builder().home_or_init(&place.0, "local").map(|(endpoint, _)| endpoint);
+            let (author, reader) = (open()?, open()?);
+            let (a, b) = (author.host("a")?, reader.host("b")?);
+            author.introduce(reader.certificate(&b).ok_or("it is hosted there")?.as_bytes())?;
+            let (opened, taken) = (author.seal(&a, &b, &Draft::new("task", "x"))?, author.seal(&a, &b, &Draft::new("task", "y"))?);
+            reader.open(&opened.envelope)?;
+            assert!(!redelivered(&reader, &taken.envelope)?);
+            let sent = [send(&author, &a, &b, "one")?, send(&author, &a, &b, "two")?, send(&author, &a, &b, "three")?];
+            drop((author, reader));
+            make_earlier(&place.0, earlier)?;
+
+            let endpoint = Endpoint::builder().home(&Home::at(&place.0)?)?;
+            endpoint.host("b")?;
+            assert!(matches!(endpoint.open(&opened.envelope), Err(crate::OpenError::Duplicate(_))), "the journal is the same");
+            let left = endpoint.adopt()?;
+            assert_eq!((left.outgoing.as_slice(), left.work.len()), if earlier == 1 { (&[][..], 0) } else { (&sent[..], 1) });
+            for key in left.work {
+                assert!(matches!(endpoint.work(&key)?, Some(Work::Pending(..))));
+            }
+            let connection = Connection::open(place.0.join(STORE))?;
+            let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            let rows: i64 = connection.query_row("SELECT sum(value) FROM counter WHERE of <> x''", [], |row| row.get(0))?;
+            assert_eq!((version, rows), (3, 2));
+        }
+        Ok(())
+    }
+
+    /// Whoever takes over goes on in the order in which it was handed in, however many have done so before.
+    #[test]
+    fn what_is_taken_over_keeps_its_order() -> Outcome {
+        let place = Place::new("order");
+        let open = || Endpoint::builder().home_or_init(&place.0, "local").map(|(endpoint, _)| endpoint);
+        let mut sent = Vec::new();
+        for generation in 0..3 {
+            let endpoint = open()?;
+            let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
+            assert_eq!(endpoint.adopt()?.outgoing, sent, "in generation {generation}");
+            for _ in 0..5 {
+                sent.push(send(&endpoint, &a, &b, "x")?);
+            }
+        }
         Ok(())
     }
 
@@ -389,19 +478,19 @@ mod tests {
         let mut ids = Vec::new();
         for body in ["one", "two"] {
             let sealed = endpoint.seal_kept(&a, &b, &Draft::new("task", body), Vec::new())?;
-            let (signer, reader, id, expires) = (sealed.signer, sealed.reader, sealed.header.id, sealed.header.expires);
-            let outgoing = Outgoing { from: a.clone(), to: b.clone(), signer, reader, id, expires, expects: Expects::Reply };
+            let outgoing = outgoing(&a, &b, &sealed);
+            let (signer, id) = (outgoing.signer, outgoing.id);
             endpoint.apply(&[Change::Send { outgoing, kept: sealed.kept.clone(), digest: sealed.digest }])?;
             assert_eq!(endpoint.outgoing(&signer, id)?, Some(sealed.kept));
             ids.push((signer, id));
         }
         let connection = Connection::open(place.0.join(STORE))?;
-        let swap = "UPDATE outbox SET content = (SELECT content FROM outbox WHERE rowid = 2) WHERE rowid = 1";
+        let swap = "UPDATE outbox SET content = (SELECT content FROM outbox WHERE place = 1) WHERE place = 0";
         connection.execute_batch(swap)?;
         let [(signer, first), (_, second)] = ids.as_slice() else { return Err("two".into()) };
         assert!(endpoint.outgoing(signer, *first).is_err(), "moved");
         assert!(endpoint.outgoing(signer, *second)?.is_some());
-        connection.execute_batch("UPDATE outbox SET content = substr(content, 1, length(content) - 1) WHERE rowid = 2")?;
+        connection.execute_batch("UPDATE outbox SET content = substr(content, 1, length(content) - 1) WHERE place = 1")?;
         assert!(endpoint.outgoing(signer, *second).is_err(), "cut");
         Ok(())
     }
@@ -413,17 +502,7 @@ mod tests {
         let open = || Endpoint::builder().home_or_init(&place.0, "local").map(|(endpoint, _)| endpoint);
         let first = open()?;
         let (a, b) = (first.host("a")?, first.host("b")?);
-        let sealed = first.seal_kept(&a, &b, &Draft::new("task", "x"), Vec::new())?;
-        let outgoing = Outgoing {
-            from: a,
-            to: b,
-            signer: sealed.signer,
-            reader: sealed.reader,
-            id: sealed.header.id,
-            expires: sealed.header.expires,
-            expects: Expects::Acknowledgement,
-        };
-        first.apply(&[Change::Send { outgoing: outgoing.clone(), kept: sealed.kept, digest: sealed.digest }])?;
+        let outgoing = send(&first, &a, &b, "x")?;
         let (second, third) = (open()?, open()?);
         assert_eq!(second.adopt()?.outgoing, [], "its worker lives");
         drop(first);
