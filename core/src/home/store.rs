@@ -16,7 +16,7 @@ use super::worker::Worker;
 use super::{
     ROSTER, STORE, STORE_KEY, agent_key, files,
     life::{LifeId, Mark, Marker},
-    log::{self, Checkpoints},
+    log,
 };
 #[cfg(feature = "node")]
 use crate::journal::beginning;
@@ -112,8 +112,6 @@ const NOT_YET: i64 = -1;
 /// The store of a home. Several processes may use one home at once; SQLite's lock and unique key decide between them.
 pub(super) struct HomeStore {
     pub(super) home: PathBuf,
-    /// Ends before the connection below does: the last one to close brings all of the log into the database.
-    checkpoints: Checkpoints,
     pub(super) connection: Connection,
     /// Receive keys were erased since the log was last emptied.
     log_holds_erased: bool,
@@ -153,6 +151,7 @@ impl HomeStore {
         files::check_private(&path)?;
         let key = read_store_key(home)?;
         let mut connection = connect(&path)?;
+        log::keep_short(&mut connection).map_err(|error| database(&path, &error))?;
         check_version(&connection, &path)?;
         migrate(&mut connection).map_err(|error| database(&path, &error))?;
         let marker = Marker::of(&path).map_err(|error| files::fail("mark", &path, &error))?;
@@ -161,7 +160,6 @@ impl HomeStore {
         let process = std::process::id();
         let mut store = Self {
             home: home.to_path_buf(),
-            checkpoints: Checkpoints::default(),
             connection,
             log_holds_erased: false,
             marker,
@@ -202,11 +200,6 @@ impl HomeStore {
         Ok(())
     }
 
-    /// A transaction was written.
-    pub(super) fn wrote(&mut self) {
-        self.checkpoints.wrote(self.connection.path());
-    }
-
     /// Looks for the marker again where it was removed: another process may have made a new one.
     pub(super) fn find_marker(&mut self) -> rusqlite::Result<()> {
         if self.marker.is_unlinked() {
@@ -228,7 +221,6 @@ impl HomeStore {
             advance(&transaction, &self.marker, page.mark)?;
         }
         transaction.commit()?;
-        self.wrote();
         Ok(seen)
     }
 
@@ -324,9 +316,9 @@ impl Store for HomeStore {
     /// SQLite forbids a connection to cross a fork, closing it included: the parent's is let go unclosed and a new one made.
     fn after_fork(&mut self) -> Result<(), StoreFailed> {
         let mut connection = connect(&self.home.join(STORE))?;
+        log::keep_short(&mut connection).map_err(|error| self.failed(&error))?;
         core::mem::swap(&mut self.connection, &mut connection);
         core::mem::forget(connection);
-        self.checkpoints.after_fork();
         self.process = std::process::id();
         #[cfg(feature = "node")]
         {
@@ -343,12 +335,10 @@ impl Store for HomeStore {
 
 impl Drop for HomeStore {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
-            return;
-        }
-        self.checkpoints.after_fork();
         // In a child made by fork the connection is still the parent's: let go unclosed. One in memory takes its place and is closed.
-        if let Ok(replacement) = Connection::open_in_memory() {
+        if self.process != std::process::id()
+            && let Ok(replacement) = Connection::open_in_memory()
+        {
             core::mem::forget(core::mem::replace(&mut self.connection, replacement));
         }
     }
@@ -360,7 +350,6 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreFailed> {
     let set = connection.busy_timeout(BUSY_TIME).and_then(|()| {
         connection.pragma_update(None, "page_size", PAGE)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "wal_autocheckpoint", log::MOST)?;
         // A power cut may lose the last transactions; it also ends the life of the receive keys, so none of them can be replayed.
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "secure_delete", "on")?;

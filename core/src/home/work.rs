@@ -75,7 +75,6 @@ impl HomeStore {
             advance(&transaction, &self.marker, page.mark)?;
         }
         transaction.commit()?;
-        self.wrote();
         Ok((seen, began))
     }
 
@@ -84,9 +83,7 @@ impl HomeStore {
         for (number, change) in changes.iter().enumerate() {
             apply(&transaction, &self.key, change, turn.after(number))?;
         }
-        transaction.commit()?;
-        self.wrote();
-        Ok(())
+        transaction.commit()
     }
 
     /// Takes over what others have left, in their order and behind what this process has taken over. Returns where the next has its place.
