@@ -32,6 +32,8 @@ use crate::{
     secret::Secret,
 };
 
+#[cfg(feature = "node")]
+mod checkpoints;
 mod files;
 #[cfg(feature = "pairing")]
 mod joining;

@@ -1,91 +1,17 @@
-//! The store's write-ahead log. A thread brings it into the database beside those who write: it waits for the disk, and they do not.
+//! The store's write-ahead log: when it is brought into the database, and that what was erased does not stay in it.
 
 use std::{
     ffi::c_int,
-    path::Path,
-    sync::mpsc::{SyncSender, sync_channel},
-    thread::{self, JoinHandle},
+    thread::sleep,
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, hooks::Wal};
+use rusqlite::Connection;
 
-use super::store::{BUSY_TIME, connect};
+use super::store::BUSY_TIME;
 
 /// Pages, 8 MiB, after which the log is brought into the database. What is sent and acknowledged in between is never brought there.
-const EVERY: c_int = 2048;
-
-/// Pages in the log, 32 MiB, at which who writes brings them in: the log begins anew once all of it is in the database, and while messages are
-/// written without a pause, there is always something new.
-const MOST: c_int = 4 * EVERY;
-
-/// Bytes of the thread's stack: SQLite needs a tenth of it.
-const STACK: usize = 256 * 1024;
-
-/// Keeps the log of a connection that writes short, as long as the connection is open.
-pub(super) fn keep_short(connection: &mut Connection) -> rusqlite::Result<()> {
-    let mut checkpoints = Checkpoints { store: connection.path().map(str::to_owned), told: 0, thread: None };
-    connection.wal_hook(Some(move |log: &mut Wal, pages: c_int| {
-        checkpoints.wrote(log, pages);
-        Ok(())
-    }))
-}
-
-/// The thread is there from the first time on, and ends with this.
-struct Checkpoints {
-    store: Option<String>,
-    /// Pages that were in the log when the thread was told last.
-    told: c_int,
-    thread: Option<(SyncSender<()>, JoinHandle<()>)>,
-}
-
-impl Checkpoints {
-    /// There are so many pages in the log.
-    fn wrote(&mut self, log: &mut Wal, pages: c_int) {
-        if pages >= MOST {
-            // The transaction is written whatever becomes of this. A disk that fails here fails the next one.
-            let _failed = log.checkpoint();
-        }
-        if pages < self.told {
-            self.told = 0;
-        }
-        if pages - self.told < EVERY {
-            return;
-        }
-        self.told = pages;
-        if self.thread.is_none() {
-            self.thread = self.store.as_deref().and_then(begin);
-        }
-        if let Some((due, _)) = &self.thread {
-            // What waits to be done already is done for this one too.
-            let _waits = due.try_send(());
-        }
-    }
-}
-
-impl Drop for Checkpoints {
-    fn drop(&mut self) {
-        if let Some((due, thread)) = self.thread.take() {
-            drop(due);
-            let _panicked = thread.join();
-        }
-    }
-}
-
-/// Without a thread, or without its connection, those who write do it all.
-fn begin(store: &str) -> Option<(SyncSender<()>, JoinHandle<()>)> {
-    let (due, told) = sync_channel(1);
-    let store = store.to_owned();
-    let work = move || {
-        let Ok(connection) = connect(Path::new(&store)) else { return };
-        while told.recv().is_ok() {
-            // A disk that fails here fails whoever writes next, who says so.
-            let _failed = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        }
-    };
-    let thread = thread::Builder::new().name("sealwire-log".into()).stack_size(STACK).spawn(work).ok()?;
-    Some((due, thread))
-}
+pub(super) const EVERY: c_int = 2048;
 
 /// Brings the log into the database and cuts it to nothing. Says whether it did: who reads, or does the same, is waited for.
 pub(super) fn empty(connection: &Connection) -> rusqlite::Result<bool> {
@@ -95,17 +21,20 @@ pub(super) fn empty(connection: &Connection) -> rusqlite::Result<bool> {
         if Instant::now() > until {
             return Ok(false);
         }
-        thread::sleep(Duration::from_millis(1));
+        sleep(Duration::from_millis(1));
     }
     Ok(true)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
 
     use super::*;
-    use crate::{Draft, Endpoint, home::STORE};
+    use crate::home::{STORE, store::connect};
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -121,32 +50,6 @@ mod tests {
         fn drop(&mut self) {
             let _gone = std::fs::remove_dir_all(&self.0);
         }
-    }
-
-    fn wait_until(what: impl Fn() -> bool) -> bool {
-        let until = Instant::now() + Duration::from_secs(20);
-        while !what() && Instant::now() < until {
-            thread::sleep(Duration::from_millis(5));
-        }
-        what()
-    }
-
-    #[test]
-    fn the_log_is_brought_in_beside_who_writes() -> Outcome {
-        let place = Place::new("beside");
-        let open = || Endpoint::builder().home_or_init(&place.0, "local").map(|(endpoint, _)| endpoint);
-        let (author, reader) = (open()?, open()?);
-        let (a, b) = (author.host("a")?, reader.host("b")?);
-        author.introduce(reader.certificate(&b).ok_or("it is hosted there")?.as_bytes())?;
-        let database = || std::fs::metadata(place.0.join(STORE)).map_or(0, |file| file.len());
-        let before = database();
-        for _ in 0..EVERY / 2 {
-            reader.open(&author.seal(&a, &b, &Draft::new("task", "x"))?.envelope)?;
-        }
-        assert!(wait_until(|| database() > before), "nobody has brought it in");
-        drop((author, reader));
-        assert!(!place.0.join(format!("{STORE}-wal")).exists(), "the thread has ended, and its connection was not the last");
-        Ok(())
     }
 
     /// Keys that were erased must not stay in the log because somebody else is about to bring it in.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     STORE, files,
-    store::{BUSY_TIME, check_version, database, look_up, read_keys, read_store_key},
+    store::{BUSY_TIME, check_is_today, check_version, database, look_up, read_keys, read_store_key},
 };
 use crate::{
     entropy::Entropy,
@@ -33,6 +33,7 @@ impl ReadingStore {
         let connection = Connection::open_with_flags(&path, flags).map_err(|error| database(&path, &error))?;
         connection.busy_timeout(BUSY_TIME).map_err(|error| database(&path, &error))?;
         check_version(&connection, &path)?;
+        check_is_today(&connection, &path)?;
         Ok(Self { path, connection, key })
     }
 

@@ -77,7 +77,7 @@ pub(super) const TABLES_OF_NODES: &str = "
 ";
 
 /// What version 3 put together, as each page that a transaction changes is written twice: what is counted stands in one table, what a node works
-/// on and sends in its index. `place` is the order in which a worker took it over.
+/// on and sends in its index. `turn` is the order in which a worker took it over.
 const TABLES_IN_FEWER_PAGES: &str = "
     CREATE TABLE counter (of BLOB PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO counter SELECT x'', sequence FROM life UNION ALL SELECT signer, used FROM quota;
@@ -93,13 +93,13 @@ const TABLES_IN_FEWER_PAGES: &str = "
         DELETE FROM counter WHERE of = old.signer AND value = 0;
     END;
     ALTER TABLE work RENAME TO work_before;
-    CREATE TABLE work (id BLOB NOT NULL, signer BLOB NOT NULL, reader BLOB NOT NULL, worker BLOB NOT NULL, place INTEGER NOT NULL,
+    CREATE TABLE work (id BLOB NOT NULL, signer BLOB NOT NULL, reader BLOB NOT NULL, worker BLOB NOT NULL, turn INTEGER NOT NULL,
                        state INTEGER NOT NULL, expires INTEGER NOT NULL, content BLOB NOT NULL,
                        PRIMARY KEY (id, signer, reader)) WITHOUT ROWID;
     INSERT INTO work SELECT id, signer, reader, worker, rowid, state, expires, content FROM work_before;
     DROP TABLE work_before;
     ALTER TABLE outbox RENAME TO outbox_before;
-    CREATE TABLE outbox (id BLOB NOT NULL, signer BLOB NOT NULL, worker BLOB NOT NULL, place INTEGER NOT NULL, sender TEXT NOT NULL,
+    CREATE TABLE outbox (id BLOB NOT NULL, signer BLOB NOT NULL, worker BLOB NOT NULL, turn INTEGER NOT NULL, sender TEXT NOT NULL,
                          recipient TEXT NOT NULL, reader BLOB NOT NULL, expires INTEGER NOT NULL, expects INTEGER NOT NULL,
                          content BLOB NOT NULL, PRIMARY KEY (id, signer)) WITHOUT ROWID;
     INSERT INTO outbox SELECT id, signer, worker, rowid, sender, recipient, reader, expires, expects, content FROM outbox_before;
@@ -151,17 +151,17 @@ impl HomeStore {
         files::check_private(&path)?;
         let key = read_store_key(home)?;
         let mut connection = connect(&path)?;
-        log::keep_short(&mut connection).map_err(|error| database(&path, &error))?;
         check_version(&connection, &path)?;
         migrate(&mut connection).map_err(|error| database(&path, &error))?;
         let marker = Marker::of(&path).map_err(|error| files::fail("mark", &path, &error))?;
         let new_life = random::<16>(entropy).map_err(|error| StoreFailed(error.to_string()))?;
-        let life = settle(&mut connection, &marker, Moment::Start, new_life).map_err(|error| database(&path, &error))?;
+        let settled = settle(&mut connection, &marker, Moment::Start, new_life);
+        let (life, burned) = settled.map_err(|error| database(&path, &error))?;
         let process = std::process::id();
         let mut store = Self {
             home: home.to_path_buf(),
             connection,
-            log_holds_erased: false,
+            log_holds_erased: burned == Burned::InLog,
             marker,
             life,
             key,
@@ -198,6 +198,11 @@ impl HomeStore {
             self.log_holds_erased = !log::empty(&self.connection)?;
         }
         Ok(())
+    }
+
+    fn is_in(&mut self, life: LifeId, burned: Burned) {
+        self.life = life;
+        self.log_holds_erased |= burned == Burned::InLog;
     }
 
     /// Looks for the marker again where it was removed: another process may have made a new one.
@@ -286,15 +291,16 @@ impl Store for HomeStore {
     fn begin_life(&mut self) -> Result<(), StoreFailed> {
         let new_life = random::<16>(&System).map_err(|error| StoreFailed(error.to_string()))?;
         let begun = begin(&mut self.connection, &self.marker, new_life);
-        begun.map_err(|error| self.failed(&error))?;
-        self.life = new_life;
+        let burned = begun.map_err(|error| self.failed(&error))?;
+        self.is_in(new_life, burned);
         Ok(())
     }
 
     fn settle(&mut self) -> Result<(), StoreFailed> {
         let new_life = random::<16>(&System).map_err(|error| StoreFailed(error.to_string()))?;
         let settled = settle(&mut self.connection, &self.marker, Moment::Later, new_life);
-        self.life = settled.map_err(|error| self.failed(&error))?;
+        let (life, burned) = settled.map_err(|error| self.failed(&error))?;
+        self.is_in(life, burned);
         Ok(())
     }
 
@@ -316,7 +322,6 @@ impl Store for HomeStore {
     /// SQLite forbids a connection to cross a fork, closing it included: the parent's is let go unclosed and a new one made.
     fn after_fork(&mut self) -> Result<(), StoreFailed> {
         let mut connection = connect(&self.home.join(STORE))?;
-        log::keep_short(&mut connection).map_err(|error| self.failed(&error))?;
         core::mem::swap(&mut self.connection, &mut connection);
         core::mem::forget(connection);
         self.process = std::process::id();
@@ -350,6 +355,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreFailed> {
     let set = connection.busy_timeout(BUSY_TIME).and_then(|()| {
         connection.pragma_update(None, "page_size", PAGE)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "wal_autocheckpoint", log::EVERY)?;
         // A power cut may lose the last transactions; it also ends the life of the receive keys, so none of them can be replayed.
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "secure_delete", "on")?;
@@ -360,6 +366,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreFailed> {
     Ok(connection)
 }
 
+/// Refuses a store of a newer version, and one that was never finished.
 pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), StoreFailed> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| database(path, &error))?;
     match version {
@@ -367,6 +374,16 @@ pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), 
         0 => Err(StoreFailed(format!("`{}` is empty; restore it from a backup or make a new home", path.display()))),
         newer => Err(StoreFailed(format!("`{}` is of version {newer}, this sealwire knows {VERSION}: update it", path.display()))),
     }
+}
+
+/// Refuses a store of an earlier version, for who only reads.
+pub(super) fn check_is_today(connection: &Connection, path: &Path) -> Result<(), StoreFailed> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| database(path, &error))?;
+    if version == VERSION {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(StoreFailed(format!("`{path}` is of version {version}; start what uses this home once, which brings it up to version {VERSION}")))
 }
 
 /// Brings the tables of an older version up to this one. Of several processes that start at once, one does.
@@ -426,20 +443,27 @@ enum Moment {
     Later,
 }
 
+/// Where receive keys are that were burned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Burned {
+    Nowhere,
+    /// Somebody reads, so that the log could not be emptied.
+    InLog,
+}
+
 /// Joins the present life if journal and marker agree, else burns the receive keys and begins `new_life`.
-fn settle(connection: &mut Connection, marker: &Marker, moment: Moment, new_life: LifeId) -> rusqlite::Result<LifeId> {
+fn settle(connection: &mut Connection, marker: &Marker, moment: Moment, new_life: LifeId) -> rusqlite::Result<(LifeId, Burned)> {
     let transaction = Writing::begin(connection)?;
     let may_join = marker.is_kept() || moment == Moment::Later;
     if let Some(mark) = read_mark(&transaction, marker)?.filter(|_| may_join) {
-        return Ok(mark.life);
+        return Ok((mark.life, Burned::Nowhere));
     }
     drop(transaction);
-    begin(connection, marker, new_life)?;
-    Ok(new_life)
+    Ok((new_life, begin(connection, marker, new_life)?))
 }
 
 /// Burns the receive keys and forgets what was opened: without the keys, none of it can be opened again.
-fn begin(connection: &mut Connection, marker: &Marker, new_life: LifeId) -> rusqlite::Result<()> {
+fn begin(connection: &mut Connection, marker: &Marker, new_life: LifeId) -> rusqlite::Result<Burned> {
     let transaction = Writing::begin(connection)?;
     transaction.execute_batch("DELETE FROM receive_key; DELETE FROM opened; DELETE FROM work;")?;
     let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
@@ -450,7 +474,7 @@ fn begin(connection: &mut Connection, marker: &Marker, new_life: LifeId) -> rusq
     transaction.execute("UPDATE life SET id = ?1, horizon = 0, purged = 0, began = ?2", params![new_life, began])?;
     advance(&transaction, marker, Mark { life: new_life, sequence: unsigned(sequence) })?;
     transaction.commit()?;
-    log::empty(connection).map(drop)
+    Ok(if log::empty(connection)? { Burned::Nowhere } else { Burned::InLog })
 }
 
 /// The latest time that a life knew which ends now, or one before it: the next purge would have been due before anything was taken later.

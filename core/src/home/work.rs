@@ -3,7 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    store::{HomeStore, Page, Writing, advance, failed_io, signed, unsigned},
+    STORE,
+    checkpoints::keep_short,
+    store::{HomeStore, Page, Writing, advance, database, failed_io, signed, unsigned},
     worker::{self, Worker, WorkerId},
 };
 use crate::{
@@ -29,17 +31,17 @@ const ANSWERED: i64 = 2;
 /// As [`ANSWERED`], and somebody was given it.
 const TAKEN: i64 = 4;
 
-/// By whom something was taken over, and where it stands among what that worker has taken over.
+/// By whom something was taken over, and as the how many-th of what that worker has taken over.
 #[derive(Clone, Copy)]
 struct Turn {
     worker: WorkerId,
-    place: i64,
+    number: i64,
 }
 
 impl Turn {
     /// The one so many after this.
     fn after(self, turns: usize) -> Self {
-        Self { place: self.place + i64::try_from(turns).unwrap_or_default(), ..self }
+        Self { number: self.number + i64::try_from(turns).unwrap_or_default(), ..self }
     }
 }
 
@@ -47,15 +49,19 @@ impl HomeStore {
     fn worker(&mut self) -> Result<&mut Worker, StoreFailed> {
         match &mut self.worker {
             Some(worker) => Ok(worker),
-            none => Ok(none.insert(Worker::begin(&self.home, &System)?)),
+            none => {
+                let kept = keep_short(&mut self.connection);
+                kept.map_err(|error| database(&self.home.join(STORE), &error))?;
+                Ok(none.insert(Worker::begin(&self.home, &System)?))
+            }
         }
     }
 
     /// The first of so many turns of this process.
     fn turns(&mut self, count: usize) -> Result<Turn, StoreFailed> {
         let worker = self.worker()?;
-        let first = Turn { worker: worker.id, place: worker.places };
-        worker.places = first.after(count).place;
+        let first = Turn { worker: worker.id, number: worker.turns };
+        worker.turns = first.after(count).number;
         Ok(first)
     }
 
@@ -86,10 +92,10 @@ impl HomeStore {
         transaction.commit()
     }
 
-    /// Takes over what others have left, in their order and behind what this process has taken over. Returns where the next has its place.
+    /// Takes over what others have left, in their order and behind what this process has taken over. Returns the number of the next turn.
     fn adopt_ended(&mut self, ended: &[WorkerId], turn: Turn) -> rusqlite::Result<(Left, i64)> {
         let transaction = Writing::begin(&self.connection)?;
-        let (mut left, mut places) = (Left::default(), turn.place);
+        let (mut left, mut next) = (Left::default(), turn.number);
         for gone in ended {
             left.work.extend(pending_of(&transaction, gone)?);
             for (outgoing, state) in outgoing_of(&transaction, gone)? {
@@ -99,17 +105,16 @@ impl HomeStore {
                     TAKEN.. => {}
                 }
             }
-            let sql =
-                "SELECT max(place) FROM (SELECT place FROM work WHERE worker = ?1 UNION ALL SELECT place FROM outbox WHERE worker = ?1)";
+            let sql = "SELECT max(turn) FROM (SELECT turn FROM work WHERE worker = ?1 UNION ALL SELECT turn FROM outbox WHERE worker = ?1)";
             let last: Option<i64> = transaction.query_row(sql, [gone], |row| row.get(0))?;
             for table in ["work", "outbox"] {
-                let sql = format!("UPDATE {table} SET worker = ?1, place = place + ?2 WHERE worker = ?3");
-                transaction.execute(&sql, params![turn.worker, places, gone])?;
+                let sql = format!("UPDATE {table} SET worker = ?1, turn = turn + ?2 WHERE worker = ?3");
+                transaction.execute(&sql, params![turn.worker, next, gone])?;
             }
-            places += last.map_or(0, |last| last + 1);
+            next += last.map_or(0, |last| last + 1);
         }
         transaction.commit()?;
-        Ok((left, places))
+        Ok((left, next))
     }
 }
 
@@ -166,8 +171,8 @@ impl Working for HomeStore {
                 ended.push(other);
             }
         }
-        let (left, places) = self.adopt_ended(&ended, turn).map_err(|error| self.failed(&error))?;
-        self.worker()?.places = places;
+        let (left, next) = self.adopt_ended(&ended, turn).map_err(|error| self.failed(&error))?;
+        self.worker()?.turns = next;
         Ok(left)
     }
 
@@ -199,7 +204,7 @@ fn take(connection: &Connection, key: &StoreKey, page: &Page, arrival: &Arrival<
         let state = if arrival.form == Form::Lane { PENDING_LANE } else { PENDING_OPENING };
         let content = lock(key, &work_place(&row.key(), state), kept, &row.digest)?;
         let (id, signer, reader) = (row.id.as_bytes(), row.signer.as_bytes(), row.reader.as_bytes());
-        let values = params![id, signer, reader, turn.worker, turn.place, state, signed(row.expires), content];
+        let values = params![id, signer, reader, turn.worker, turn.number, state, signed(row.expires), content];
         connection.prepare_cached("INSERT INTO work VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(values)?;
     }
     Ok(Seen::New)
@@ -265,7 +270,7 @@ fn send(connection: &Connection, key: &StoreKey, outgoing: &Outgoing, kept: &Kep
         id.as_bytes(),
         signer.as_bytes(),
         turn.worker,
-        turn.place,
+        turn.number,
         from.as_str(),
         to.as_str(),
         reader.as_bytes(),
@@ -281,7 +286,7 @@ fn workers(connection: &Connection) -> rusqlite::Result<Vec<WorkerId>> {
 }
 
 fn pending_of(connection: &Connection, worker: &WorkerId) -> rusqlite::Result<Vec<RowKey>> {
-    let mut rows = connection.prepare("SELECT reader, signer, id FROM work WHERE worker = ?1 AND state <> ?2 ORDER BY place")?;
+    let mut rows = connection.prepare("SELECT reader, signer, id FROM work WHERE worker = ?1 AND state <> ?2 ORDER BY turn")?;
     let read = |row: &rusqlite::Row<'_>| {
         let (reader, signer) = (Thumbprint::from_bytes(row.get(0)?), Thumbprint::from_bytes(row.get(1)?));
         Ok(RowKey { reader, signer, id: MessageId::from_bytes(row.get(2)?) })
@@ -291,7 +296,7 @@ fn pending_of(connection: &Connection, worker: &WorkerId) -> rusqlite::Result<Ve
 
 /// What a worker has taken over to send, each with its state.
 fn outgoing_of(connection: &Connection, worker: &WorkerId) -> rusqlite::Result<Vec<(Outgoing, i64)>> {
-    let sql = "SELECT sender, recipient, signer, reader, id, expires, expects FROM outbox WHERE worker = ?1 ORDER BY place";
+    let sql = "SELECT sender, recipient, signer, reader, id, expires, expects FROM outbox WHERE worker = ?1 ORDER BY turn";
     let mut rows = connection.prepare(sql)?;
     let read = |row: &rusqlite::Row<'_>| {
         let state = row.get(6)?;
@@ -395,9 +400,9 @@ mod tests {
         if version == 2 {
             connection.execute_batch(store::TABLES_OF_NODES)?;
             connection.execute_batch(
-                "INSERT INTO work SELECT reader, signer, id, worker, state, expires, content FROM work_today ORDER BY place;
+                "INSERT INTO work SELECT reader, signer, id, worker, state, expires, content FROM work_today ORDER BY turn;
                  INSERT INTO outbox SELECT signer, id, worker, sender, recipient, reader, expires, expects, content FROM outbox_today
-                     ORDER BY place;",
+                     ORDER BY turn;",
             )?;
         }
         tables.iter().try_for_each(|table| connection.execute_batch(&format!("DROP TABLE {table}_today")))?;
@@ -426,25 +431,32 @@ mod tests {
             let (author, reader) = (open()?, open()?);
             let (a, b) = (author.host("a")?, reader.host("b")?);
             author.introduce(reader.certificate(&b).ok_or("it is hosted there")?.as_bytes())?;
-            let (opened, taken) = (author.seal(&a, &b, &Draft::new("task", "x"))?, author.seal(&a, &b, &Draft::new("task", "y"))?);
+            let seal = |body: &str| author.seal(&a, &b, &Draft::new("task", body));
+            let (opened, taken) = (seal("x")?, [seal("y")?, seal("z")?]);
             reader.open(&opened.envelope)?;
-            assert!(!redelivered(&reader, &taken.envelope)?);
+            for sealed in &taken {
+                assert!(!redelivered(&reader, &sealed.envelope)?);
+            }
             let sent = [send(&author, &a, &b, "one")?, send(&author, &a, &b, "two")?, send(&author, &a, &b, "three")?];
             drop((author, reader));
             make_earlier(&place.0, earlier)?;
 
+            let unread = Endpoint::builder().inspector(&Home::at(&place.0)?).map(drop);
+            assert!(unread.is_err_and(|error| error.to_string().contains("start what uses this home once")));
             let endpoint = Endpoint::builder().home(&Home::at(&place.0)?)?;
             endpoint.host("b")?;
             assert!(matches!(endpoint.open(&opened.envelope), Err(crate::OpenError::Duplicate(_))), "the journal is the same");
             let left = endpoint.adopt()?;
-            assert_eq!((left.outgoing.as_slice(), left.work.len()), if earlier == 1 { (&[][..], 0) } else { (&sent[..], 1) });
+            let work: Vec<_> = left.work.iter().map(|key| key.id).collect();
+            let taken = taken.map(|sealed| sealed.header.id);
+            assert_eq!((&*left.outgoing, &*work), if earlier == 1 { (&[][..], &[][..]) } else { (&sent[..], &taken[..]) });
             for key in left.work {
                 assert!(matches!(endpoint.work(&key)?, Some(Work::Pending(..))));
             }
             let connection = Connection::open(place.0.join(STORE))?;
             let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
             let rows: i64 = connection.query_row("SELECT sum(value) FROM counter WHERE of <> x''", [], |row| row.get(0))?;
-            assert_eq!((version, rows), (3, 2));
+            assert_eq!((version, rows), (3, 3));
         }
         Ok(())
     }
@@ -482,12 +494,12 @@ mod tests {
             ids.push((signer, id));
         }
         let connection = Connection::open(place.0.join(STORE))?;
-        let swap = "UPDATE outbox SET content = (SELECT content FROM outbox WHERE place = 1) WHERE place = 0";
+        let swap = "UPDATE outbox SET content = (SELECT content FROM outbox WHERE turn = 1) WHERE turn = 0";
         connection.execute_batch(swap)?;
         let [(signer, first), (_, second)] = ids.as_slice() else { return Err("two".into()) };
         assert!(endpoint.outgoing(signer, *first).is_err(), "moved");
         assert!(endpoint.outgoing(signer, *second)?.is_some());
-        connection.execute_batch("UPDATE outbox SET content = substr(content, 1, length(content) - 1) WHERE place = 1")?;
+        connection.execute_batch("UPDATE outbox SET content = substr(content, 1, length(content) - 1) WHERE turn = 1")?;
         assert!(endpoint.outgoing(signer, *second).is_err(), "cut");
         Ok(())
     }

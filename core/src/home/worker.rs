@@ -23,8 +23,8 @@ pub(super) type WorkerId = [u8; 16];
 
 pub(super) struct Worker {
     pub(super) id: WorkerId,
-    /// Places that were given among what it takes over.
-    pub(super) places: i64,
+    /// Turns it has had: each thing it takes over has one.
+    pub(super) turns: i64,
     path: PathBuf,
     process: u32,
     /// Locked until it is closed.
@@ -40,7 +40,7 @@ impl Worker {
         let id = random::<16>(entropy).map_err(|error| StoreFailed(error.to_string()))?;
         let path = path_of(home, &id);
         let lock = create_private(&path).and_then(|file| file.lock().map(|()| file)).map_err(|error| fail("make", &path, &error))?;
-        Ok(Self { id, places: 0, path, process: std::process::id(), _lock: lock })
+        Ok(Self { id, turns: 0, path, process: std::process::id(), _lock: lock })
     }
 }
 

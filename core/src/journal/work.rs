@@ -107,7 +107,7 @@ pub(crate) enum Change {
     Met { address: Address, certificate: Vec<u8>, now: u64 },
 }
 
-/// What a process that is gone has left behind, oldest first.
+/// What processes that are gone have left behind, of each in its order.
 #[derive(Debug, Default)]
 pub(crate) struct Left {
     pub(crate) work: Vec<RowKey>,

@@ -287,7 +287,11 @@ async fn a_server_that_has_forgotten_how_far_it_was_withholds_nothing() {
     }
     running.restart();
     for parcel in after {
-        while transport.send(&to, parcel.clone()).await.is_err() {}
+        let until = Instant::now() + Duration::from_secs(20);
+        while let Err(error) = transport.send(&to, parcel.clone()).await {
+            assert!(Instant::now() < until, "{error}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         let delivery = receive().await.expect("not withheld").expect("received");
         assert_eq!(delivery.bytes(), parcel.as_bytes());
         delivery.acknowledge().await.expect("acknowledged");

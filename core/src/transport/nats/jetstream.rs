@@ -17,7 +17,7 @@ use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval, interval_at, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 use super::{
@@ -42,7 +42,11 @@ const AHEAD: usize = 16;
 /// Bytes asked for at a time: two of the largest parcels.
 const BATCH_BYTES: usize = 2 * MAX_PARCEL + 64 * 1024;
 
-/// Pause before a consumer that failed is made again.
+/// Time between two looks whether the consumer passes over parcels, and between two glances whether there is reason for one.
+const LOOK: Duration = Duration::from_secs(30);
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// Pause before a consumer that failed is made again, or looked at once more.
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// What the server keeps, and for how long. It takes effect when the stream is made; a stream that is there is used as it is.
@@ -125,6 +129,7 @@ impl JetStream {
         let shelf = shelves.entry(reader.clone()).or_insert_with(|| {
             let shelf = Arc::new(Shelf::new(self.0.closing.subscribe()));
             let consumer = Consumer {
+                client: self.0.client.clone(),
                 context: self.0.context.clone(),
                 stream: self.0.server.prefix.clone(),
                 name: escaped(reader.as_str()),
@@ -147,6 +152,7 @@ impl core::fmt::Debug for JetStream {
 
 /// Fills a shelf from the server.
 struct Consumer {
+    client: Client,
     context: Context,
     stream: String,
     name: String,
@@ -187,13 +193,19 @@ impl Consumer {
         let mut consumer = self.consumer().await?;
         let batch = consumer.stream().max_messages_per_batch(AHEAD).max_bytes_per_batch(BATCH_BYTES).heartbeat(ANSWER);
         let mut messages = batch.messages().await?;
-        let mut looks = interval_at(Instant::now() + self.redelivery, self.redelivery);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut connection, mut looked) = (self.connection(), Instant::now());
+        let mut glances = interval(GLANCE);
+        glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let message = tokio::select! {
                 message = messages.next() => message,
-                _ = looks.tick() => {
-                    if self.passes_over(&mut consumer).await? {
+                _ = glances.tick() => {
+                    let now = self.connection();
+                    if now == connection && looked.elapsed() < LOOK {
+                        continue;
+                    }
+                    (connection, looked) = (now, Instant::now());
+                    if self.passes_over(&mut consumer).await {
                         return Ok(());
                     }
                     continue;
@@ -211,7 +223,13 @@ impl Consumer {
         }
     }
 
-    /// The reader's consumer on the server, made anew if it passes over parcels. What is in hand comes again then.
+    /// Which connection to which run of which server there is, or was last.
+    fn connection(&self) -> (String, u64) {
+        let server = self.client.server_info();
+        (server.server_id, server.client_id)
+    }
+
+    /// The reader's consumer on the server, made anew if it passes over parcels.
     async fn consumer(&self) -> Result<PullConsumer, async_nats::Error> {
         let config = pull::Config {
             durable_name: Some(self.name.clone()),
@@ -221,38 +239,42 @@ impl Consumer {
             max_ack_pending: IN_HAND,
             ..pull::Config::default()
         };
-        let mut consumer = self.context.create_consumer_on_stream(config.clone(), self.stream.as_str()).await?;
-        if self.passes_over(&mut consumer).await? {
-            self.context.delete_consumer_from_stream(&self.name, &self.stream).await?;
-            consumer = self.context.create_consumer_on_stream(config, self.stream.as_str()).await?;
+        let consumer = self.context.create_consumer_on_stream(config.clone(), self.stream.as_str()).await?;
+        if !self.passes_over(&mut consumer.clone()).await {
+            return Ok(consumer);
         }
-        Ok(consumer)
+        // What is acknowledged by its number might be another parcel by now.
+        self.shelf.disown();
+        // Should it fail, it is tried again at the next look.
+        let _passing_over = self.context.delete_consumer_from_stream(&self.name, &self.stream).await;
+        Ok(self.context.create_consumer_on_stream(config, self.stream.as_str()).await?)
     }
 
-    /// Whether there are parcels that the consumer never gives, or will be. A server that was killed may know how far a consumer had come and not how
-    /// far the stream had: it gives the same numbers again, to parcels that the consumer takes for old (seen with nats-server 2.9.10).
-    async fn passes_over(&self, consumer: &mut PullConsumer) -> Result<bool, async_nats::Error> {
-        let mut before = None;
-        // What was processed leaves the stream a moment after the consumer knows of it: only what stays is passed over.
-        for pause in [AGAIN, Duration::ZERO] {
-            let info = consumer.info().await?;
-            let (given, processed) = (info.delivered.stream_sequence, info.ack_floor.stream_sequence);
-            let stream = self.context.get_stream(&self.stream).await?;
-            let first = if given > stream.cached_info().state.last_sequence {
-                Some(given)
-            } else {
-                // A server that does not let us look is believed.
-                let first = stream.get_first_raw_message_by_subject(&self.subject, 1).await.ok();
-                first.map(|first| first.sequence).filter(|first| *first <= processed)
-            };
-            match first {
-                None => return Ok(false),
-                again if again == before => return Ok(true),
-                _ => before = first,
-            }
-            sleep(pause).await;
+    /// Whether the server keeps parcels that the consumer will never give. A server that was killed may know how far a consumer had come and not
+    /// how far the stream had: it gives the same numbers again, to parcels that the consumer takes for old (seen with nats-server 2.9.10).
+    async fn passes_over(&self, consumer: &mut PullConsumer) -> bool {
+        let Some(found) = self.look(consumer).await else { return false };
+        // What was processed leaves the stream a moment after the consumer knows of it, and another process may see to this too.
+        sleep(AGAIN).await;
+        self.look(consumer).await == Some(found)
+    }
+
+    /// When the consumer was made, and a parcel that it seems to pass over. Who is not permitted to look sees nothing.
+    async fn look(&self, consumer: &mut PullConsumer) -> Option<(String, u64)> {
+        let info = consumer.info().await.ok()?;
+        let (given, processed) = (info.delivered.stream_sequence, info.ack_floor.stream_sequence);
+        let (made, outstanding) = (info.created.to_string(), info.num_pending + info.num_ack_pending as u64);
+        let stream = self.context.get_stream_no_info(&self.stream).await.ok()?;
+        let mut kept = stream.info_with_subjects(&self.subject).await.ok()?;
+        if given > kept.info.state.last_sequence {
+            return Some((made, given));
         }
-        Ok(false)
+        let count = kept.next().await.and_then(Result::ok).map_or(0, |(_, count)| count as u64);
+        if count <= outstanding {
+            return None;
+        }
+        let first = stream.get_first_raw_message_by_subject(&self.subject, 1).await.ok()?;
+        (first.sequence <= processed).then_some((made, first.sequence))
     }
 }
 

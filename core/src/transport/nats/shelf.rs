@@ -81,6 +81,11 @@ impl Shelf {
         state.held.values().filter(|held| held.since.elapsed() < longest).filter_map(|held| held.acker.clone()).collect()
     }
 
+    /// Acknowledges nothing of what is here: the server gives it again.
+    pub(super) fn disown(&self) {
+        self.lock().held.values_mut().for_each(|held| held.acker = None);
+    }
+
     /// Empties it; returns what is to be given back to the server.
     pub(super) fn clear(&self) -> Vec<Arc<Acker>> {
         let mut state = self.lock();
