@@ -9,11 +9,11 @@ use std::{
 
 use rusqlite::{Connection, hooks::Wal};
 
-use super::{log::EVERY, store::connect};
+use super::{log::MOST, store::connect};
 
-/// Pages in the log, 32 MiB, at which who writes brings them in as well: the log begins anew once all of it is in the database, and while
-/// messages are written without a pause, there is always something new.
-const MOST: c_int = 4 * EVERY;
+/// Pages, 2 MiB, after which the thread brings the log into the database. The log begins anew once all of it is there; while messages are written
+/// without a pause there is always something new, and who writes brings in the rest at [`MOST`].
+const EVERY: c_int = MOST / 4;
 
 /// Bytes of the thread's stack: SQLite needs a tenth of it.
 const STACK: usize = 256 * 1024;
@@ -125,7 +125,7 @@ mod tests {
         let database = || std::fs::metadata(place.0.join(STORE)).map_or(0, |file| file.len());
         let before = database();
         reader.adopt()?;
-        for _ in 0..EVERY / 2 {
+        for _ in 0..EVERY {
             reader.open(&author.seal(&a, &b, &Draft::new("task", "x"))?.envelope)?;
         }
         assert!(wait_until(|| database() > before), "nobody has brought it in");

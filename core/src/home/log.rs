@@ -10,8 +10,8 @@ use rusqlite::Connection;
 
 use super::store::BUSY_TIME;
 
-/// Pages, 8 MiB, after which the log is brought into the database. What is sent and acknowledged in between is never brought there.
-pub(super) const EVERY: c_int = 2048;
+/// Pages in the log, 8 MiB, at which who writes brings it into the database. What is sent and acknowledged in between is never brought there.
+pub(super) const MOST: c_int = 2048;
 
 /// Brings the log into the database and cuts it to nothing. Says whether it did: who reads, or does the same, is waited for.
 pub(super) fn empty(connection: &Connection) -> rusqlite::Result<bool> {

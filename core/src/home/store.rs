@@ -355,7 +355,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreFailed> {
     let set = connection.busy_timeout(BUSY_TIME).and_then(|()| {
         connection.pragma_update(None, "page_size", PAGE)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "wal_autocheckpoint", log::EVERY)?;
+        connection.pragma_update(None, "wal_autocheckpoint", log::MOST)?;
         // A power cut may lose the last transactions; it also ends the life of the receive keys, so none of them can be replayed.
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "secure_delete", "on")?;
