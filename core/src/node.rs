@@ -55,11 +55,11 @@ mod flights;
 mod hall;
 mod inbox;
 mod pace;
+mod panics;
 mod parts;
 mod peers;
 mod replies;
 mod request;
-mod task;
 mod ticket;
 mod upkeep;
 #[cfg(all(feature = "home", feature = "tcp"))]
@@ -79,9 +79,9 @@ use courier::Couriers;
 use desk::{Finish, Job, Outcome};
 use flights::{End, Flight, Flights};
 use hall::{Hall, Waiting};
+use panics::{Panicked, caught};
 use peers::Peers;
 use replies::Replies;
-use task::AbortOnDrop;
 use ticket::{Ended, Keep};
 
 /// Messages under way at a time. Who sends more waits.
@@ -562,12 +562,11 @@ impl<T: Transport + 'static> Inner<T> {
         let span =
             tracing::debug_span!("handle", from = %header.from, to = %header.to, kind = header.kind, id = %request.id, size, redelivered);
         let given = Request { message, redelivered, cancelled: cancelled.clone(), desk: self.desk.clone(), run, parts: 0 };
-        // A task of its own, so that a panic ends it alone.
-        let outcome = match AbortOnDrop(tokio::spawn(handler(given).instrument(span))).await {
+        let outcome = match caught(async { handler(given).await }.instrument(span)).await {
             Ok(Ok(Reply(Some(draft)))) => Outcome::Reply(draft),
             Ok(Ok(Reply(None))) => Outcome::Nothing,
             Ok(Err(Refusal(reason))) => Outcome::Failed(reason),
-            Err(_) => Outcome::Failed("its handler panicked".into()),
+            Err(Panicked) => Outcome::Failed("its handler panicked".into()),
         };
         let outcome = if *cancelled.borrow() { Outcome::Nothing } else { outcome };
         let finish = Finish { key, from, to, request, thread, expires, outcome };
