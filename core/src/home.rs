@@ -41,8 +41,11 @@ mod life;
 mod lock;
 mod log;
 mod membership;
+#[cfg(test)]
+mod place;
 mod reading;
 mod store;
+mod tables;
 #[cfg(feature = "node")]
 mod work;
 #[cfg(feature = "node")]

@@ -89,23 +89,12 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::{Draft, Endpoint, home::STORE};
+    use crate::{
+        Draft, Endpoint,
+        home::{STORE, place::Place},
+    };
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
-
-    struct Place(std::path::PathBuf);
-
-    impl Place {
-        fn new(name: &str) -> Self {
-            Self(std::env::temp_dir().join(format!("sealwire-checkpoints-{name}-{}", std::process::id())))
-        }
-    }
-
-    impl Drop for Place {
-        fn drop(&mut self) {
-            let _gone = std::fs::remove_dir_all(&self.0);
-        }
-    }
 
     fn wait_until(what: impl Fn() -> bool) -> bool {
         let until = Instant::now() + Duration::from_secs(20);

@@ -34,23 +34,9 @@ mod tests {
     };
 
     use super::*;
-    use crate::home::{STORE, store::connect};
+    use crate::home::{STORE, place::Place, store::connect};
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
-
-    struct Place(std::path::PathBuf);
-
-    impl Place {
-        fn new(name: &str) -> Self {
-            Self(std::env::temp_dir().join(format!("sealwire-log-{name}-{}", std::process::id())))
-        }
-    }
-
-    impl Drop for Place {
-        fn drop(&mut self) {
-            let _gone = std::fs::remove_dir_all(&self.0);
-        }
-    }
 
     /// Keys that were erased must not stay in the log because somebody else is about to bring it in.
     #[test]

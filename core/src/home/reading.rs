@@ -6,7 +6,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     STORE, files,
-    store::{BUSY_TIME, check_is_today, check_version, database, look_up, read_keys, read_store_key},
+    store::{BUSY_TIME, database, look_up, read_keys, read_store_key},
+    tables::{check_is_today, check_version},
 };
 use crate::{
     entropy::Entropy,

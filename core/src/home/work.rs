@@ -364,24 +364,10 @@ mod tests {
     use crate::{
         Clock, Draft, Endpoint, Envelope, Home,
         endpoint::{Admission, SealedKept, Taken},
-        home::{STORE, store},
+        home::{STORE, place::Place, tables},
     };
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
-
-    struct Place(std::path::PathBuf);
-
-    impl Place {
-        fn new(name: &str) -> Self {
-            Self(std::env::temp_dir().join(format!("sealwire-work-{name}-{}", std::process::id())))
-        }
-    }
-
-    impl Drop for Place {
-        fn drop(&mut self) {
-            let _gone = std::fs::remove_dir_all(&self.0);
-        }
-    }
 
     /// A store as earlier versions made it, of one as it is made today. In place, so that the marker goes on.
     fn make_earlier(home: &std::path::Path, version: i64) -> rusqlite::Result<()> {
@@ -390,7 +376,7 @@ mod tests {
         connection
             .execute_batch("DROP TRIGGER opened_added; DROP TRIGGER opened_gone; ALTER TABLE life DROP COLUMN began; DROP TABLE peer;")?;
         tables.iter().try_for_each(|table| connection.execute_batch(&format!("ALTER TABLE {table} RENAME TO {table}_today")))?;
-        connection.execute_batch(store::TABLES)?;
+        connection.execute_batch(tables::TABLES)?;
         connection.execute_batch(
             "INSERT INTO life SELECT one, id, (SELECT value FROM counter WHERE of = x''), horizon, purged FROM life_today;
              INSERT INTO receive_key SELECT * FROM receive_key_today;
@@ -398,7 +384,7 @@ mod tests {
              DROP TABLE counter;",
         )?;
         if version == 2 {
-            connection.execute_batch(store::TABLES_OF_NODES)?;
+            connection.execute_batch(tables::TABLES_OF_NODES)?;
             connection.execute_batch(
                 "INSERT INTO work SELECT reader, signer, id, worker, state, expires, content FROM work_today ORDER BY turn;
                  INSERT INTO outbox SELECT signer, id, worker, sender, recipient, reader, expires, expects, content FROM outbox_today
