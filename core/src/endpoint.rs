@@ -3,7 +3,7 @@
 use core::{cmp::Ordering as Order, fmt};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
+    sync::{Arc, Mutex, atomic::AtomicU32},
 };
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     domain::{Authority, Domain},
     entropy::{Clock, Entropy, random},
     error::{EntropyFailed, OpenError},
+    fork::{self, Locked},
     identity::{Identity, IdentityKeys},
     journal::{Rows, Store},
     key::{LaneId, ReceiveKey, ReceiveKeyId, Thumbprint},
@@ -69,7 +70,7 @@ pub struct Endpoint {
     #[cfg_attr(not(feature = "node"), allow(dead_code, reason = "see above"))]
     has_clock: bool,
     state: Mutex<State>,
-    store: Mutex<Box<dyn Store>>,
+    store: Arc<fork::Shared>,
     process: AtomicU32,
     /// When upkeep was last done. Held while it is.
     upkeep: Mutex<u64>,
@@ -157,7 +158,7 @@ impl Endpoint {
         self.check_process()?;
         let address = Address::new(name, &self.node.name)?;
         // One at a time: of two threads that host a new name, the second finds it.
-        let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.upkeep();
         if self.state().agents.contains_key(&address) {
             return Ok(address);
         }
@@ -218,12 +219,18 @@ impl Endpoint {
         let _reader = self.state().lanes.forget(lane);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> Locked<'_, State> {
+        fork::lock(&self.state)
     }
 
-    fn store(&self) -> MutexGuard<'_, Box<dyn Store>> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    fn store(&self) -> Locked<'_, Box<dyn Store>> {
+        let mut store = fork::lock(&self.store);
+        store.reopen();
+        store
+    }
+
+    fn upkeep(&self) -> Locked<'_, u64> {
+        fork::lock(&self.upkeep)
     }
 
     fn current_roster(&self) -> Arc<Roster> {

@@ -96,8 +96,17 @@ pub(crate) trait Store: Send {
     /// Joins the life that another process has begun, or begins one: what follows [`Seen::OtherLife`].
     fn settle(&mut self) -> Result<(), StoreFailed>;
 
-    /// Called after a fork, before anything else is done with the store.
+    /// Called in a child made by fork, before anything else is done with the store.
     fn after_fork(&mut self) -> Result<(), StoreFailed>;
+
+    /// Closes what a fork must not find open.
+    fn close_for_fork(&mut self) {}
+
+    /// Opens again what [`Store::close_for_fork`] closed, if it did, in the process that had it open. Where that fails, what is called next says why.
+    fn reopen(&mut self) {}
+
+    /// Called in a child made by fork that may never use the store: lets go of what tells others that the parent lives.
+    fn leave_to_parent(&mut self) {}
 
     /// What a node keeps here.
     #[cfg(feature = "node")]

@@ -31,6 +31,7 @@ mod endpoint;
 mod entropy;
 mod envelope;
 mod error;
+mod fork;
 mod header;
 #[cfg(feature = "home")]
 mod home;
@@ -67,6 +68,7 @@ pub use endpoint::{Builder, Endpoint, EndpointError, Inspected, NodeKey};
 pub use entropy::{Clock, Entropy};
 pub use envelope::{Claims, Envelope, Form};
 pub use error::{EntropyFailed, OpenError, SealError, StoreFailed};
+pub use fork::Forking;
 pub use header::{Acknowledged, Header, MessageRef};
 #[cfg(feature = "home")]
 pub use home::{Created, Home, Membership};

@@ -28,6 +28,8 @@ pub struct sealwire_builder {
 
 impl sealwire_builder {
     fn to_builder(&self) -> Builder {
+        #[cfg(unix)]
+        crate::fork::watch();
         let builder = Endpoint::builder();
         let builder = self.policy.into_iter().fold(builder, Builder::policy);
         self.audit.into_iter().fold(builder, Builder::audit)

@@ -12,6 +12,8 @@
 mod draft;
 mod endpoint;
 mod envelope;
+#[cfg(unix)]
+mod fork;
 mod header;
 mod hooks;
 mod inspected;

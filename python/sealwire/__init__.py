@@ -12,6 +12,7 @@ what is sealed for them.
 
 from __future__ import annotations
 
+import sealwire.forking  # noqa: F401 -- does its work by being imported
 from sealwire._sealwire import Endpoint, Entry, Header, Incoming, Message, Node, Request, Sealed
 from sealwire.audit import JsonLines
 from sealwire.exceptions import (

@@ -8,7 +8,21 @@ from sealwire.exceptions import SealwireError
 from sealwire.settings import Nats, Tls
 from sealwire.transport import Transport
 
-__all__ = ["Endpoint", "Entry", "Header", "Home", "Incoming", "Message", "Node", "Request", "Sealed", "command", "python_ends"]
+__all__ = [
+    "Endpoint",
+    "Entry",
+    "Header",
+    "Home",
+    "Incoming",
+    "Message",
+    "Node",
+    "Request",
+    "Sealed",
+    "after_fork",
+    "before_fork",
+    "command",
+    "python_ends",
+]
 
 _Ref = tuple[bytes, bytes]
 
@@ -17,6 +31,12 @@ def command(line: Sequence[str]) -> int | tuple[str, list[str]]:
 
 def python_ends() -> None:
     """Let no thread of the core call Python any more, and wait, for at most 2 seconds, for those that do."""
+
+def before_fork() -> None:
+    """Wait until no thread is inside an endpoint, and close homes: they are opened again when they are used next."""
+
+def after_fork() -> None:
+    """End what :func:`before_fork` began, in parent and child."""
 
 @final
 class Endpoint:

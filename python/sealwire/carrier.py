@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from weakref import WeakSet, finalize
 
-from sealwire._sealwire import python_ends
+import sealwire.ending  # noqa: F401 -- registers before this does, so it is called after
 from sealwire.exceptions import TransportError
 
 __all__ = ["Carrier"]
@@ -187,4 +187,3 @@ def _close_all() -> None:
             carrier.close()
         except Exception as error:  # noqa: BLE001 -- the others are to be closed, too
             _log.warning("the transport did not close: %s: %s", type(error).__name__, error)
-    python_ends()

@@ -10,6 +10,7 @@ mod command;
 mod ending;
 mod endpoint;
 mod error;
+mod fork;
 mod header;
 mod home;
 mod hooks;
@@ -28,6 +29,8 @@ mod _sealwire {
     use super::ending::python_ends;
     #[pymodule_export]
     use super::endpoint::Endpoint;
+    #[pymodule_export]
+    use super::fork::{after_fork, before_fork};
     #[pymodule_export]
     use super::header::Header;
     #[pymodule_export]

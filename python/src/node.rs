@@ -109,7 +109,7 @@ impl Node {
         }
         crate::log::listen(py)?;
         // It tells this crate when Python ends.
-        py.import("sealwire.carrier")?;
+        py.import("sealwire.ending")?;
         let (core, runtime) = (Arc::clone(&endpoint.get().endpoint), OwnRuntime::new()?);
         let (handle, given) = (runtime.handle()?, Arc::new(peers));
         let (carrier, via) = match via {

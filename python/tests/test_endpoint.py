@@ -1,14 +1,12 @@
-"""The native endpoint as Python sees it: types, errors, hooks, threads and forks."""
+"""The native endpoint as Python sees it: types, errors, hooks and threads."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import stat
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -235,41 +233,6 @@ def test_asyncio_tasks_share_an_endpoint(pair: Pair) -> None:
         return await asyncio.gather(*(exchange(number) for number in range(40)))
 
     assert asyncio.run(all_of_them()) == [b"%d" % number for number in range(40)]
-
-
-def in_child(check: Callable[[], None]) -> int:
-    """Run `check` in a forked child; 0 if it held."""
-    child = os.fork()
-    if child == 0:
-        try:
-            check()
-        except BaseException:  # noqa: BLE001 - the child must end here whatever happens
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-@pytest.mark.parametrize("kept", [False, True], ids=["memory", "home"])
-def test_a_fork_does_not_open_what_its_parent_opens(kept: bool, tmp_path: Path) -> None:
-    pair = Pair(Endpoint(tmp_path / "home") if kept else Endpoint())
-    pair.open(pair.seal())
-    opening, in_lane = pair.endpoint.seal(pair.b, pair.a, b"x", kind="task"), pair.seal()
-    assert (opening.form, in_lane.form) == ("opening", "lane")
-
-    def child() -> None:
-        with pytest.raises(sealwire.UnknownLane):
-            pair.open(in_lane)
-        if not kept:
-            with pytest.raises(sealwire.UnknownKey):
-                pair.open(opening)
-        own = pair.seal(b"own")
-        assert own.form == "opening"
-        assert pair.open(own).body == b"own"
-
-    assert in_child(child) == 0
-    assert pair.open(in_lane).body == b"body"
-    assert pair.open(opening).body == b"x"
 
 
 class TestHome:

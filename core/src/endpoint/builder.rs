@@ -13,6 +13,7 @@ use crate::{
     domain::{Authority, Root},
     entropy::{Clock, Entropy, System},
     error::{EntropyFailed, OpenError, StoreFailed},
+    fork,
     identity::{Identity, IdentityKeys, KeysFailed},
     journal::{MemoryStore, Rows, Store},
     key::{SigningKey, VerifyingKey},
@@ -239,7 +240,7 @@ impl Builder {
         };
         let Self { policy, audit, clock, entropy, keys, has_hooks, has_clock } = self;
         let process = AtomicU32::new(std::process::id());
-        let (state, store, upkeep) = (Mutex::new(state), Mutex::new(store), Mutex::new(0));
+        let (state, store, upkeep) = (Mutex::new(state), fork::share(store), Mutex::new(0));
         let domain = roster_domain;
         Ok(Endpoint {
             domain,

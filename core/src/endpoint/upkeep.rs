@@ -1,6 +1,6 @@
 //! Upkeep: what an [`Endpoint`] does beside its messages. Certificates and rosters are renewed, receive keys erased, lives begun.
 
-use std::sync::{Arc, PoisonError, atomic::Ordering};
+use std::sync::{Arc, atomic::Ordering};
 
 use super::{Agent, Endpoint, EndpointError, Reader};
 use crate::{
@@ -68,7 +68,7 @@ impl Endpoint {
     /// What must be so before anything is sealed or opened: this process is the one the keys belong to, and upkeep was done lately.
     pub(super) fn keep_current(&self, now: u64) -> Result<(), EndpointError> {
         self.check_process()?;
-        let due = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner).abs_diff(now) >= UPKEEP_EVERY;
+        let due = self.upkeep().abs_diff(now) >= UPKEEP_EVERY;
         if due { self.keep_up(now) } else { self.look_at_roster().map_err(EndpointError::Refused) }
     }
 
@@ -79,7 +79,7 @@ impl Endpoint {
     }
 
     pub(super) fn keep_up(&self, now: u64) -> Result<(), EndpointError> {
-        let mut done = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = self.upkeep();
         // What fails is tried again a minute later, not with each message.
         *done = now;
         let roster = self.join_roster().map_err(EndpointError::Refused).and_then(|()| self.renew_roster(now));
@@ -141,7 +141,7 @@ impl Endpoint {
         if self.process.load(Ordering::Acquire) == process {
             return Ok(());
         }
-        let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.upkeep();
         if self.process.load(Ordering::Acquire) != process {
             self.begin_life(|store| store.after_fork())?;
             self.process.store(process, Ordering::Release);

@@ -10,6 +10,7 @@ use std::{
 use rusqlite::{Connection, hooks::Wal};
 
 use super::{log::MOST, store::connect};
+use crate::fork::HeldOff;
 
 /// Pages, 2 MiB, after which the thread brings the log into the database. The log begins anew once all of it is there; while messages are written
 /// without a pause there is always something new, and who writes brings in the rest at [`MOST`].
@@ -19,7 +20,7 @@ const EVERY: c_int = MOST / 4;
 const STACK: usize = 256 * 1024;
 
 /// Has a thread keep the log of a connection short, as long as the connection is open. For nodes, which have threads: a process with one thread may
-/// fork at any time, and the child must not inherit a lock of SQLite's in the middle of this.
+/// fork at any time without saying so, and the child must not inherit a lock of SQLite's in the middle of this.
 pub(super) fn keep_short(connection: &mut Connection) -> rusqlite::Result<()> {
     let mut checkpoints = Checkpoints { store: connection.path().map(str::to_owned), told: 0, thread: None };
     connection.wal_hook(Some(move |log: &mut Wal, pages: c_int| {
@@ -74,10 +75,15 @@ fn begin(store: &str) -> Option<(SyncSender<()>, JoinHandle<()>)> {
     let (due, told) = sync_channel(1);
     let store = store.to_owned();
     let work = move || {
-        let Ok(connection) = connect(Path::new(&store)) else { return };
+        let mut connection = None;
         while told.recv().is_ok() {
+            // Before a fork this thread is waited for, and the fork waits for nobody then.
+            let Some(_fork) = HeldOff::try_begin() else { continue };
+            if connection.is_none() {
+                connection = connect(Path::new(&store)).ok();
+            }
             // A disk that fails here fails whoever writes next, who says so.
-            let _failed = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            let _failed = connection.as_ref().map(|connection| connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())));
         }
     };
     let thread = thread::Builder::new().name("sealwire-log".into()).stack_size(STACK).spawn(work).ok()?;

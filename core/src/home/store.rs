@@ -9,20 +9,21 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig, params};
 
-#[cfg(feature = "node")]
-use super::worker::Worker;
 use super::{
     ROSTER, STORE, STORE_KEY, agent_key, files,
     life::{LifeId, Mark, Marker},
     log, tables,
 };
 #[cfg(feature = "node")]
+use super::{checkpoints::keep_short, worker::Worker};
+#[cfg(feature = "node")]
 use crate::journal::beginning;
 use crate::{
     entropy::{Entropy, System, random},
     error::StoreFailed,
+    fork::HeldOff,
     journal::{HeldKey, RECEIVE_KEY_KEPT, Row, Seen, Store},
     key::{ReceiveKey, ReceiveKeyId, SigningKey},
     limits::{CLOCK_TOLERANCE, MAX_JOURNAL_ROWS, MAX_RECEIVE_KEYS, MAX_ROSTER},
@@ -62,11 +63,16 @@ pub(super) struct HomeStore {
     /// The roster's file as it was last read.
     roster_read: Option<files::Stamp>,
     process: u32,
+    /// Why the connection, for a fork, is one to nothing.
+    closed: Option<StoreFailed>,
+    /// The last to go: the connection must not be closed in the middle of a fork.
+    _fork: Option<HeldOff>,
 }
 
 impl HomeStore {
     /// Makes the tables of a new home, and the key of what is secret in them.
     pub(super) fn create(home: &Path, entropy: &dyn Entropy) -> Result<(), StoreFailed> {
+        let _fork = HeldOff::begin();
         let path = home.join(STORE);
         files::create_private(&path).map_err(|error| files::fail("make", &path, &error))?;
         let connection = connect(&path)?;
@@ -79,6 +85,7 @@ impl HomeStore {
     /// Opens the store and settles whose life it is in: when the marker does not match, or the journal comes from a time that is yet to be,
     /// the receive keys are burned.
     pub(super) fn open(home: &Path, entropy: &dyn Entropy, now: u64) -> Result<Self, StoreFailed> {
+        let _fork = HeldOff::begin();
         let path = home.join(STORE);
         files::check_private(&path)?;
         let key = read_store_key(home)?;
@@ -101,6 +108,8 @@ impl HomeStore {
             worker: None,
             roster_read: None,
             process,
+            closed: None,
+            _fork: None,
         };
         if store.horizon()? > now {
             store.begin_life()?;
@@ -118,7 +127,19 @@ impl HomeStore {
     }
 
     pub(super) fn failed(&self, error: &rusqlite::Error) -> StoreFailed {
-        database(&self.home.join(STORE), error)
+        self.closed.clone().unwrap_or_else(|| database(&self.home.join(STORE), error))
+    }
+
+    fn connect_again(&mut self) -> Result<(), StoreFailed> {
+        #[cfg_attr(not(feature = "node"), allow(unused_mut, reason = "a node has a thread for it"))]
+        let mut connection = connect(&self.home.join(STORE))?;
+        #[cfg(feature = "node")]
+        if self.worker.is_some() {
+            keep_short(&mut connection).map_err(|error| self.failed(&error))?;
+        }
+        self.connection = connection;
+        self.closed = None;
+        Ok(())
     }
 
     /// Erases receive keys and sees to it that the write-ahead log does not keep them.
@@ -251,17 +272,37 @@ impl Store for HomeStore {
         self.receive_keys(agent, new.created)
     }
 
-    /// SQLite forbids a connection to cross a fork, closing it included: the parent's is let go unclosed and a new one made.
+    /// SQLite forbids a connection to cross a fork, closing it included: one of the parent's that is open is let go unclosed.
     fn after_fork(&mut self) -> Result<(), StoreFailed> {
-        let mut connection = connect(&self.home.join(STORE))?;
-        core::mem::swap(&mut self.connection, &mut connection);
-        core::mem::forget(connection);
+        self.leave_to_parent();
+        if self.closed.is_none() {
+            core::mem::forget(core::mem::replace(&mut self.connection, to_nothing()?));
+            self.closed = Some(closed_for_fork());
+        }
+        self.connect_again()?;
         self.process = std::process::id();
+        Store::settle(self)
+    }
+
+    /// By the book: the log stays as it is, for who opens the home next, here or in the child.
+    fn close_for_fork(&mut self) {
+        let Ok(nothing) = to_nothing() else { return };
+        let _checkpoint = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        self.connection = nothing;
+        self.closed = Some(closed_for_fork());
+    }
+
+    fn reopen(&mut self) {
+        if self.closed.is_some() && self.process == std::process::id() {
+            self.closed = self.connect_again().err();
+        }
+    }
+
+    fn leave_to_parent(&mut self) {
         #[cfg(feature = "node")]
         {
             self.worker = None;
         }
-        Store::settle(self)
     }
 
     #[cfg(feature = "node")]
@@ -272,13 +313,24 @@ impl Store for HomeStore {
 
 impl Drop for HomeStore {
     fn drop(&mut self) {
-        // In a child made by fork the connection is still the parent's: let go unclosed. One in memory takes its place and is closed.
-        if self.process != std::process::id()
-            && let Ok(replacement) = Connection::open_in_memory()
+        self._fork = Some(HeldOff::begin());
+        // In a child made by fork the connection, if it is open, is still the parent's: let go unclosed. Another takes its place and is closed.
+        if self.closed.is_none()
+            && self.process != std::process::id()
+            && let Ok(nothing) = to_nothing()
         {
-            core::mem::forget(core::mem::replace(&mut self.connection, replacement));
+            core::mem::forget(core::mem::replace(&mut self.connection, nothing));
         }
     }
+}
+
+/// A connection that has nothing to do with any file.
+fn to_nothing() -> Result<Connection, StoreFailed> {
+    Connection::open_in_memory().map_err(|error| StoreFailed(error.to_string()))
+}
+
+fn closed_for_fork() -> StoreFailed {
+    StoreFailed("the home was closed for a fork".into())
 }
 
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreFailed> {

@@ -1,12 +1,17 @@
 /* Tests of the C interface, one function each. A check that fails says where and ends the program. */
 
+#define _POSIX_C_SOURCE 200809L
+
 #include "sealwire.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define CHECK(condition)                                                                                                         \
   do {                                                                                                                           \
@@ -392,6 +397,57 @@ static void of_threads_that_open_the_same_one_succeeds(void) {
   OK(sealwire_endpoint_free(endpoint));
 }
 
+/* Seals and opens until it is told to end. */
+struct exchange {
+  sealwire_endpoint *endpoint;
+  atomic_bool done;
+};
+
+static void exchange(sealwire_endpoint *endpoint) {
+  sealwire_message *message;
+  sealwire_sealed *sealed = seal(endpoint);
+  sealwire_bytes wire = wire_of(sealed);
+  OK(sealwire_endpoint_open(endpoint, wire.data, wire.size, &message));
+  OK(sealwire_message_free(message));
+  OK(sealwire_sealed_free(sealed));
+}
+
+static void *exchange_in_thread(void *argument) {
+  struct exchange *work = argument;
+  while (!atomic_load(&work->done)) exchange(work->endpoint);
+  return NULL;
+}
+
+/* The child would wait for a lock that nobody gives back; the alarm ends it. */
+static void a_fork_waits_for_threads_that_are_in_a_call(void) {
+  enum { THREADS = 3, FORKS = 50, PATIENCE = 60 };
+  sealwire_builder *builder;
+  struct exchange work = {.done = false};
+  char address[SEALWIRE_ADDRESS_SIZE];
+  pthread_t threads[THREADS];
+  OK(sealwire_builder_new(&builder));
+  OK(sealwire_endpoint_new(builder, "local", &work.endpoint));
+  OK(sealwire_endpoint_host(work.endpoint, "a", address, sizeof address));
+  OK(sealwire_endpoint_host(work.endpoint, "b", address, sizeof address));
+  for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, exchange_in_thread, &work) == 0);
+  for (int i = 0; i < FORKS; i++) {
+    int status;
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+      alarm(PATIENCE);
+      exchange(work.endpoint);
+      _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  }
+  atomic_store(&work.done, true);
+  for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+  OK(sealwire_builder_free(builder));
+  OK(sealwire_endpoint_free(work.endpoint));
+}
+
 /* A bug on purpose, to see that the tool that runs this finds it. */
 static void use_after_free(void) {
   sealwire_sealed *sealed;
@@ -407,6 +463,10 @@ static void use_after_free(void) {
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "use-after-free") == 0) {
     use_after_free();
+    return 0;
+  }
+  if (argc == 2 && strcmp(argv[1], "fork") == 0) {
+    a_fork_waits_for_threads_that_are_in_a_call();
     return 0;
   }
   what_is_sealed_opens_once();

@@ -1,0 +1,228 @@
+"""Processes that fork with endpoints and nodes in them: no lock and no journal is lost by it, in parent or child."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from remote_parts import PATIENCE, pair, until
+
+import sealwire
+from sealwire import Endpoint, Node
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+
+class Pair:
+    """An endpoint with two agents."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.a = endpoint.host("a")
+        self.b = endpoint.host("b")
+
+    def seal(self, body: bytes = b"body") -> sealwire.Sealed:
+        return self.endpoint.seal(self.a, self.b, body, kind="task")
+
+    def open(self, sealed: sealwire.Sealed) -> sealwire.Message:
+        return self.endpoint.open(sealed.envelope)
+
+
+def in_child(check: Callable[[], None]) -> int:
+    """Run `check` in a forked child; 0 if it held."""
+    child = os.fork()
+    if child == 0:
+        try:
+            check()
+        except BaseException:  # noqa: BLE001 - the child must end here whatever happens
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["memory", "home"])
+def test_a_fork_does_not_open_what_its_parent_opens(kept: bool, tmp_path: Path) -> None:
+    pair = Pair(Endpoint(tmp_path / "home") if kept else Endpoint())
+    pair.open(pair.seal())
+    opening, in_lane = pair.endpoint.seal(pair.b, pair.a, b"x", kind="task"), pair.seal()
+    assert (opening.form, in_lane.form) == ("opening", "lane")
+
+    def child() -> None:
+        with pytest.raises(sealwire.UnknownLane):
+            pair.open(in_lane)
+        if not kept:
+            with pytest.raises(sealwire.UnknownKey):
+                pair.open(opening)
+        own = pair.seal(b"own")
+        assert own.form == "opening"
+        assert pair.open(own).body == b"own"
+
+    assert in_child(child) == 0
+    assert pair.open(in_lane).body == b"body"
+    assert pair.open(opening).body == b"x"
+
+
+PREFORK = """
+import os, sys
+from sealwire import Endpoint
+
+home, (ready, written), (heard, told) = sys.argv[1], os.pipe(), os.pipe()
+endpoint = Endpoint(home)
+a, b = endpoint.host("a"), endpoint.host("b")
+endpoint.open(endpoint.seal(a, b, b"x", kind="task").envelope)
+if os.fork() == 0:
+    endpoint.open(endpoint.seal(a, b, b"x", kind="task").envelope)
+    os.write(written, b"!")
+    sys.stdin.readline()  # the parent has ended, and another process has opened and closed the home
+    print(endpoint.open(bytes.fromhex(sys.stdin.readline())).body.decode(), flush=True)
+    sys.stdin.readline()
+    os._exit(0)
+os.read(ready, 1)
+if sys.argv[2] == "closes":
+    del endpoint
+print("ended", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("parent", ["closes", "ends"])
+def test_a_child_keeps_its_part_of_the_journal_when_its_parent_is_gone(parent: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    process = subprocess.Popen([sys.executable, "-c", PREFORK, home, parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ended\n"
+        process.wait(60)
+        between = Pair(Endpoint(home))
+        waiting = between.seal(b"waits")
+        del between
+        gc.collect()
+        process.stdin.write(f"go\n{waiting.envelope.hex()}\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "waits\n"
+        with pytest.raises(sealwire.Duplicate):
+            Pair(Endpoint(home)).open(waiting)
+        process.stdin.write("end\n")
+
+
+FORKING = """
+import os, signal, sys, threading
+from sealwire import Endpoint
+
+endpoint = Endpoint(sys.argv[1] or None)
+a, b = endpoint.host("a"), endpoint.host("b")
+exchange = lambda: endpoint.open(endpoint.seal(a, b, b"x", kind="task").envelope).body
+done = threading.Event()
+def work():
+    while not done.is_set():
+        assert exchange() == b"x"
+threads = [threading.Thread(target=work) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for _ in range(100):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        os._exit(exchange() != b"x")
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code:
+        print("a child ended with", code)
+        os._exit(1)
+done.set()
+for thread in threads:
+    thread.join()
+"""
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["memory", "home"])
+def test_a_fork_waits_for_threads_that_are_inside(kept: bool, tmp_path: Path) -> None:
+    """The child would wait for a lock that nobody gives back: the alarm ends it."""
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, str(tmp_path / "home") if kept else ""]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+class Nodes:
+    """Two homes of one domain; `worker@there` is known here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.here, self.there = folder / "here", folder / "there"
+        pair(self.here, self.there, "there", listen="tcp://127.0.0.1:1")
+
+    def start(self) -> tuple[Node, Node]:
+        there = Node(Endpoint(self.there), listen=["tcp://127.0.0.1:0"])
+        there.serve("worker", lambda incoming: incoming.message.body)
+        return Node(Endpoint(self.here), peers={"there": there.listening[0]}), there
+
+
+def test_nodes_go_on_while_their_process_forks(tmp_path: Path) -> None:
+    here, there = Nodes(tmp_path).start()
+
+    def ask(number: int) -> bytes:
+        body = b"%d" % number
+        return here.request(here.host("asker"), "worker@there", body, kind="task", timeout=PATIENCE).body
+
+    def child() -> None:
+        with pytest.raises(RuntimeError, match="before a fork"):
+            here.under_way()
+
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(ask, number) for number in range(200)]
+        forks = [in_child(child)]
+        while not all(one.done() for one in asked):
+            forks.append(in_child(child))
+    assert [one.result() for one in asked] == [b"%d" % number for number in range(200)]
+    assert not any(forks)
+    assert len(forks) > 1
+    here.close()
+    there.close()
+
+
+LEAVES_A_CHILD = """
+import os, signal, sys
+from sealwire import Endpoint, Node
+
+node = Node(Endpoint(sys.argv[1]), peers={"there": "tcp://127.0.0.1:1"})
+node.send(node.host("asker"), "worker@there", b"x", kind="task")
+print("sent", flush=True)
+child = os.fork()
+if child:
+    print(child, flush=True)
+    sys.stdin.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+os.closerange(0, 3)
+signal.pause()
+"""
+
+
+def test_work_is_taken_over_though_a_child_of_the_worker_lives(tmp_path: Path) -> None:
+    homes = Nodes(tmp_path)
+    here, there = homes.start()
+    assert here.request(here.host("asker"), "worker@there", b"x", kind="task", timeout=PATIENCE).body == b"x"
+    here.close()
+    there.close()
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", LEAVES_A_CHILD, homes.here], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "sent\n"
+        child = int(process.stdout.readline())
+        process.stdin.write("end\n")
+        process.stdin.close()
+        assert process.wait(60) == -signal.SIGKILL
+        try:
+            next_one = Node(Endpoint(homes.here), peers={"there": "tcp://127.0.0.1:1"})
+            assert until(lambda: next_one.under_way() == 1)
+            next_one.close()
+        finally:
+            os.kill(child, signal.SIGKILL)
