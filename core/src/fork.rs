@@ -108,7 +108,7 @@ impl HeldOff {
     }
 
     /// `None` if another thread forks or is about to: for a thread that is waited for before a fork.
-    #[cfg(feature = "node")]
+    #[cfg(all(feature = "home", feature = "node"))]
     pub(crate) fn try_begin() -> Option<Self> {
         Self::after(|| FORK.try_read().ok().map(Some))
     }
