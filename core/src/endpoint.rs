@@ -13,7 +13,7 @@ use crate::{
     domain::{Authority, Domain},
     entropy::{Clock, Entropy, random},
     error::{EntropyFailed, OpenError},
-    fork::{self, Locked},
+    fork::{self, HeldOff, Locked},
     identity::{Identity, IdentityKeys},
     journal::{Rows, Store},
     key::{LaneId, ReceiveKey, ReceiveKeyId, Thumbprint},
@@ -74,6 +74,8 @@ pub struct Endpoint {
     process: AtomicU32,
     /// When upkeep was last done. Held while it is.
     upkeep: Mutex<u64>,
+    /// The last to go: a fork must find the store open or gone.
+    _fork: Option<HeldOff>,
 }
 
 /// What changes. Its lock is never held over signatures, key encapsulation, hooks or the store.
@@ -271,6 +273,12 @@ impl Endpoint {
 
     fn random<const N: usize>(&self) -> Result<[u8; N], EntropyFailed> {
         random(&*self.entropy)
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self._fork = Some(HeldOff::begin());
     }
 }
 

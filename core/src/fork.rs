@@ -8,7 +8,7 @@ use core::{
     fmt,
     ops::{Deref, DerefMut},
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError, Weak};
 
 use crate::journal::Store;
 
@@ -18,11 +18,11 @@ pub(crate) type Shared = Mutex<Box<dyn Store>>;
 /// Read by each thread that holds a lock of an endpoint, written by one that forks.
 static FORK: RwLock<()> = RwLock::new(());
 
-/// The stores of this process.
+/// The stores of this process. Locked for a moment only, and by nobody at a fork: who locks it holds forks off.
 static STORES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
 thread_local! {
-    static HELD: RefCell<Held> = const { RefCell::new(Held { times: 0, lock: None }) };
+    static HELD: RefCell<Held> = const { RefCell::new(Held { times: 0, lock: None, forking: None }) };
 }
 
 /// What this thread holds of [`FORK`]. It is locked once, however often it is wanted: while a fork waits, nobody else may read.
@@ -30,49 +30,78 @@ struct Held {
     times: usize,
     /// `None` in the thread that forks, which has it locked already.
     lock: Option<RwLockReadGuard<'static, ()>>,
+    /// The process that this thread forks, from before the fork until after it.
+    forking: Option<u32>,
 }
 
-/// Held by the thread that forks, from before the fork until after it, in parent and child: no thread is inside an endpoint meanwhile, and no
-/// file of a home is open that must not cross a fork. Endpoints open them again when they are used next.
+/// Held by the thread that forks, from before the fork until after it, in parent and child: no other thread is at work in an endpoint meanwhile,
+/// and no file of a home is open that must not cross a fork. Endpoints open them again when they are used next.
 ///
 /// For whoever calls `fork`, by `pthread_atfork` say; the Python package and the C interface do so themselves. Without it a child goes on as well,
 /// provided that no other thread of its parent was in a call and that the parent keeps its home open for as long as the child does.
 ///
-/// A thread that forks inside a hook of an endpoint is given one that does nothing.
+/// A thread that forks while it is at work in an endpoint, as in a [`Clock`](crate::Clock), is given one that does nothing.
 #[must_use = "the fork is to be made while it is held"]
 pub struct Forking {
-    alone: Option<Alone>,
+    alone: Option<RwLockWriteGuard<'static, ()>>,
     process: u32,
 }
 
-/// No other thread is inside an endpoint, nor makes one. Let go in this order.
-struct Alone {
-    stores: MutexGuard<'static, Vec<Weak<Shared>>>,
-    _own: Option<HeldOff>,
-    _fork: RwLockWriteGuard<'static, ()>,
-}
-
 impl Forking {
-    /// Waits for the threads that are inside an endpoint, and closes the files.
+    /// Waits for the threads that are at work in an endpoint, and closes the files.
     pub fn begin() -> Self {
-        let process = std::process::id();
-        if HELD.try_with(|held| held.borrow().times > 0).unwrap_or(true) {
-            return Self { alone: None, process };
+        let alone = (!is_inside()).then(|| FORK.write().unwrap_or_else(PoisonError::into_inner));
+        Self::with(alone)
+    }
+
+    /// As [`Forking::begin`], or `None` where it would wait.
+    pub fn try_begin() -> Option<Self> {
+        if is_inside() {
+            return Some(Self::with(None));
         }
-        let fork = FORK.write().unwrap_or_else(PoisonError::into_inner);
-        let own = HeldOff::after(|| Some(None));
-        let stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
-        for_each(&stores, |store| store.close_for_fork());
-        Self { alone: Some(Alone { stores, _own: own, _fork: fork }), process }
+        match FORK.try_write() {
+            Ok(alone) => Some(Self::with(Some(alone))),
+            Err(TryLockError::Poisoned(alone)) => Some(Self::with(Some(alone.into_inner()))),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn with(alone: Option<RwLockWriteGuard<'static, ()>>) -> Self {
+        let process = std::process::id();
+        if alone.is_some() {
+            forks(Some(process));
+            for_each(|store| store.close_for_fork());
+        }
+        Self { alone, process }
     }
 }
 
 impl Drop for Forking {
     fn drop(&mut self) {
-        if let Some(alone) = self.alone.as_ref().filter(|_| self.process != std::process::id()) {
-            for_each(&alone.stores, |store| store.leave_to_parent());
+        if self.alone.is_some() {
+            if self.process != std::process::id() {
+                for_each(|store| store.leave_to_parent());
+            }
+            forks(None);
         }
     }
+}
+
+/// Whether this thread is at work in an endpoint, or forks already.
+fn is_inside() -> bool {
+    let inside = |held: &Held| held.times > 0 || held.forking.is_some();
+    // What cannot be looked at is being changed, further up on this thread.
+    HELD.try_with(|held| held.try_borrow().map_or(true, |held| inside(&held))).unwrap_or(true)
+}
+
+fn forks(process: Option<u32>) {
+    let _noted = HELD.try_with(|held| held.borrow_mut().forking = process);
+}
+
+/// Whether this thread is about to fork this process: what it opens would cross the fork.
+#[cfg(feature = "home")]
+pub(crate) fn is_forking() -> bool {
+    HELD.try_with(|held| held.borrow().forking == Some(std::process::id())).unwrap_or(false)
 }
 
 impl fmt::Debug for Forking {
@@ -81,16 +110,23 @@ impl fmt::Debug for Forking {
     }
 }
 
-fn for_each(stores: &[Weak<Shared>], what: impl Fn(&mut dyn Store)) {
-    for store in stores.iter().filter_map(Weak::upgrade) {
+/// For the thread that has [`FORK`] to itself.
+fn for_each(what: impl Fn(&mut dyn Store)) {
+    let stores: Vec<_> = known().iter().filter_map(Weak::upgrade).collect();
+    for store in stores {
         what(&mut **store.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
+fn known() -> MutexGuard<'static, Vec<Weak<Shared>>> {
+    STORES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A store that a fork must not find open.
 pub(crate) fn share(store: Box<dyn Store>) -> Arc<Shared> {
+    let _fork = HeldOff::begin();
     let store = Arc::new(Mutex::new(store));
-    let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut stores = known();
     stores.retain(|store| store.strong_count() > 0);
     stores.push(Arc::downgrade(&store));
     store
@@ -104,21 +140,21 @@ pub(crate) struct HeldOff {
 
 impl HeldOff {
     pub(crate) fn begin() -> Self {
-        Self::after(|| Some(Some(FORK.read().unwrap_or_else(PoisonError::into_inner)))).unwrap_or(Self { is_counted: false })
+        Self::after(|| Some(FORK.read().unwrap_or_else(PoisonError::into_inner))).unwrap_or(Self { is_counted: false })
     }
 
     /// `None` if another thread forks or is about to: for a thread that is waited for before a fork.
     #[cfg(all(feature = "home", feature = "node"))]
     pub(crate) fn try_begin() -> Option<Self> {
-        Self::after(|| FORK.try_read().ok().map(Some))
+        Self::after(|| FORK.try_read().ok())
     }
 
     /// `lock` is asked the first time.
-    fn after(lock: impl FnOnce() -> Option<Option<RwLockReadGuard<'static, ()>>>) -> Option<Self> {
+    fn after(lock: impl FnOnce() -> Option<RwLockReadGuard<'static, ()>>) -> Option<Self> {
         let counted = HELD.try_with(|held| {
             let mut held = held.borrow_mut();
-            if held.times == 0 {
-                held.lock = lock()?;
+            if held.times == 0 && held.forking.is_none() {
+                held.lock = Some(lock()?);
             }
             held.times += 1;
             Some(Self { is_counted: true })
@@ -201,9 +237,39 @@ mod tests {
     }
 
     #[test]
+    fn what_the_thread_that_forks_does_itself_waits_for_nobody() {
+        let forking = Forking::begin();
+        let inside = Mutex::new(());
+        drop(lock(&inside));
+        assert!(forking.alone.is_some() && Forking::begin().alone.is_none());
+        drop(forking);
+        assert!(Forking::begin().alone.is_some());
+    }
+
+    #[test]
     fn a_hook_that_forks_waits_for_nobody() {
         let inside = Mutex::new(());
         let _inside = lock(&inside);
         assert!(Forking::begin().alone.is_none());
+        assert!(Forking::try_begin().is_some_and(|forking| forking.alone.is_none()));
+    }
+
+    #[cfg(feature = "home")]
+    #[test]
+    fn nothing_that_was_opened_before_a_fork_is_used_after_it() -> Result<(), Box<dyn std::error::Error>> {
+        use crate::{Draft, Endpoint, OpenError, home::place::Place};
+
+        let place = Place::new("fork");
+        let endpoint = Endpoint::builder().home_or_init(&place.0, "local")?.0;
+        let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
+        let inspector = Endpoint::builder().inspector(&crate::Home::open(&place.0)?)?;
+        let sealed = endpoint.seal(&a, &b, &Draft::new("task", "x"))?;
+        let forking = Forking::begin();
+        assert!(matches!(endpoint.open(&sealed.envelope), Err(OpenError::Store(_))), "who forks has it closed");
+        assert!(Endpoint::builder().home_or_init(&place.0, "local").is_err());
+        drop(forking);
+        assert_eq!(endpoint.open(&sealed.envelope)?.body(), b"x");
+        assert!(matches!(inspector.inspect(&sealed.envelope), Err(OpenError::Store(_))), "an inspector begins anew");
+        Ok(())
     }
 }

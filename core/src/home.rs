@@ -26,6 +26,7 @@ use crate::{
     endpoint::{Builder, Endpoint, EndpointError, Inspector, NodeKey},
     entropy::Entropy,
     error::{OpenError, Seconds, StoreFailed},
+    fork::HeldOff,
     key::{SigningKey, VerifyingKey},
     limits::MAX_ROSTER,
     roster::{Roster, RosterClaims, RosterNode},
@@ -42,7 +43,7 @@ mod lock;
 mod log;
 mod membership;
 #[cfg(test)]
-mod place;
+pub(crate) mod place;
 mod reading;
 mod store;
 mod tables;
@@ -286,6 +287,8 @@ impl Builder {
     pub fn home(self, home: &Home) -> Result<Endpoint, EndpointError> {
         let (node, authority, roster) = home.load(&self)?;
         roster.check_time(self.now()).map_err(|error| home.ended(error))?;
+        // Until the store is where a fork finds it.
+        let _fork = HeldOff::begin();
         let store = HomeStore::open(&home.path, self.entropy_source(), self.now())?;
         let hedge = store.hedge();
         self.with_store(node, authority, roster, hedge, Box::new(store))
@@ -300,9 +303,11 @@ impl Builder {
         let (node, authority, roster) = home.read()?;
         let roster = authority.renew(&roster, self.now()).unwrap_or(roster);
         roster.check_time(self.now()).map_err(|error| home.ended(error))?;
+        let fork = HeldOff::begin();
         let store = ReadingStore::open(&home.path)?;
         let unused = Secret::init_with(|_| ());
         let inspector = Inspector::over(self.with_store(node, authority, roster, unused, Box::new(store))?);
+        drop(fork);
         for name in home.agents()? {
             let key = files::read_key(&home.path.join(AGENTS).join(format!("{name}.pem")))?;
             inspector.hold(&name, key.verifying_key())?;

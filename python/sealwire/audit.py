@@ -12,6 +12,8 @@ import threading
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from sealwire.forking import renew_in_child
+
 if TYPE_CHECKING:
     from sealwire._sealwire import Entry, Header
 
@@ -35,6 +37,7 @@ class JsonLines:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._fd = -1
         self._lock = threading.Lock()
+        renew_in_child(self)
         self.path = os.fspath(path)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 

@@ -85,13 +85,13 @@ impl Endpoint {
     }
 
     /// The nodes of the domain: name, patterns of the agents each may host, and where it is.
-    fn members(&self) -> Vec<Member> {
-        members(&self.endpoint.roster())
+    fn members(&self, py: Python<'_>) -> Vec<Member> {
+        py.detach(|| members(&self.endpoint.roster()))
     }
 
     /// Addresses of the agents hosted here.
-    fn agents(&self) -> Vec<String> {
-        self.endpoint.agents().iter().map(ToString::to_string).collect()
+    fn agents(&self, py: Python<'_>) -> Vec<String> {
+        py.detach(|| self.endpoint.agents().iter().map(ToString::to_string).collect())
     }
 
     /// Seals `body` for `reader` and nobody else, signed by `sender`, an agent hosted here.
@@ -143,7 +143,8 @@ impl Endpoint {
 
     /// The certificate of a hosted agent, to be given to those who seal for it.
     fn certificate<'py>(&self, py: Python<'py>, address: &str) -> Result<Bound<'py, PyBytes>, Raised> {
-        let certificate = self.endpoint.certificate(&address.parse()?);
+        let agent = address.parse()?;
+        let certificate = py.detach(|| self.endpoint.certificate(&agent));
         let certificate =
             certificate.ok_or_else(|| crate::error::UnknownAgent::new_err(format!("`{address}` is not hosted here; host it first")))?;
         Ok(PyBytes::new(py, certificate.as_bytes()))

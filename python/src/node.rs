@@ -194,7 +194,7 @@ impl Node {
         let (from, to) = (sender.parse::<Address>()?, reader.parse::<Address>()?);
         let draft = draft(kind, body, Words { thread, labels, content_type, answers, came_from });
         let deadline = Duration::try_from_secs_f64(timeout).map_err(|_| PyTypeError::new_err("timeout is a number of seconds"))?;
-        inner.find(&runtime, &to);
+        py.detach(|| inner.find(&runtime, &to));
         let reply = py.detach(|| {
             let patience = Patience { until: Instant::now() + deadline, given_up };
             let node = inner.node.clone();
@@ -241,7 +241,7 @@ impl Node {
         let (runtime, inner) = self.parts()?;
         let (from, to) = (sender.parse::<Address>()?, reader.parse::<Address>()?);
         let draft = draft(kind, body, Words { thread, labels, content_type, answers, came_from });
-        inner.find(&runtime, &to);
+        py.detach(|| inner.find(&runtime, &to));
         let patience = Patience { until: Instant::now() + Duration::from_secs(sealwire::limits::REQUEST_LIFETIME), given_up: None };
         let sending = async move { inner.node.send(&from, &to, draft).await };
         let sent = py.detach(|| in_time(&runtime, &patience, sending))??;

@@ -258,6 +258,7 @@ impl Builder {
             store,
             process,
             upkeep,
+            _fork: None,
         })
     }
 

@@ -222,6 +222,8 @@ impl Endpoint {
         let permit = |new: Result<Checked, OpenError>| {
             let checked = new?;
             self.permit_release(&checked, now)?;
+            // A policy that has forked goes on in two processes; the message is its parent's.
+            self.check_process().map_err(open_error)?;
             // Policy and audit take their time; a revocation in it counts.
             checked.certificate.check_now(&self.current_roster(), now)?;
             self.insert_near(checked, now)

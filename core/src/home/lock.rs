@@ -11,7 +11,7 @@ use std::{
     collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -24,6 +24,7 @@ use crate::{
     cbor::{Malformed, Reader, Writer},
     entropy::{Entropy, System, random},
     error::StoreFailed,
+    fork::{self, Locked},
     labels,
     schedule::{ContentKey, TAG_LEN, WRAPPED_LEN, must_expand},
     secret::Secret,
@@ -61,8 +62,8 @@ type HomeKey = Arc<Secret<32>>;
 /// The homes this process has unlocked.
 static UNLOCKED: Mutex<BTreeMap<PathBuf, HomeKey>> = Mutex::new(BTreeMap::new());
 
-fn unlocked() -> MutexGuard<'static, BTreeMap<PathBuf, HomeKey>> {
-    UNLOCKED.lock().unwrap_or_else(PoisonError::into_inner)
+fn unlocked() -> Locked<'static, BTreeMap<PathBuf, HomeKey>> {
+    fork::lock(&UNLOCKED)
 }
 
 fn remember(home: &Path, key: HomeKey) {

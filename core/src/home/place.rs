@@ -1,10 +1,10 @@
 //! [`Place`]: where a test makes a home, which is removed with it.
 
-pub(super) struct Place(pub(super) std::path::PathBuf);
+pub(crate) struct Place(pub(crate) std::path::PathBuf);
 
 impl Place {
     /// One for each name; of each process its own.
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self(std::env::temp_dir().join(format!("sealwire-home-{name}-{}", std::process::id())))
     }
 }

@@ -6,12 +6,13 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     STORE, files,
-    store::{BUSY_TIME, database, look_up, read_keys, read_store_key},
+    store::{BUSY_TIME, database, look_up, read_keys, read_store_key, to_nothing},
     tables::{check_is_today, check_version},
 };
 use crate::{
     entropy::Entropy,
     error::StoreFailed,
+    fork::HeldOff,
     journal::{HeldKey, Row, Seen, Store},
     key::{ReceiveKeyId, SigningKey},
     roster::Roster,
@@ -23,10 +24,13 @@ pub(super) struct ReadingStore {
     path: PathBuf,
     connection: Connection,
     key: StoreKey,
+    /// The connection, for a fork, is one to nothing.
+    is_closed: bool,
 }
 
 impl ReadingStore {
     pub(super) fn open(home: &Path) -> Result<Self, StoreFailed> {
+        let _fork = HeldOff::begin();
         let path = home.join(STORE);
         files::check_private(&path)?;
         let key = read_store_key(home)?;
@@ -35,7 +39,11 @@ impl ReadingStore {
         connection.busy_timeout(BUSY_TIME).map_err(|error| database(&path, &error))?;
         check_version(&connection, &path)?;
         check_is_today(&connection, &path)?;
-        Ok(Self { path, connection, key })
+        Ok(Self { path, connection, key, is_closed: false })
+    }
+
+    fn check_open(&self) -> Result<(), StoreFailed> {
+        if self.is_closed { Err(StoreFailed(format!("`{}` was closed for a fork; inspect anew", self.path.display()))) } else { Ok(()) }
     }
 
     fn refuse<T>(&self) -> Result<T, StoreFailed> {
@@ -45,6 +53,7 @@ impl ReadingStore {
 
 impl Store for ReadingStore {
     fn look_up(&mut self, rows: &[&Row]) -> Result<Vec<Seen>, StoreFailed> {
+        self.check_open()?;
         look_up(&self.connection, rows).map_err(|error| database(&self.path, &error))
     }
 
@@ -57,6 +66,7 @@ impl Store for ReadingStore {
     }
 
     fn receive_keys(&mut self, agent: &str, _: u64) -> Result<Vec<HeldKey>, StoreFailed> {
+        self.check_open()?;
         read_keys(&self.connection, &self.key, agent).map_err(|error| database(&self.path, &error))
     }
 
@@ -87,6 +97,12 @@ impl Store for ReadingStore {
     /// A connection must not cross a fork; whoever forks looks again from the start.
     fn after_fork(&mut self) -> Result<(), StoreFailed> {
         self.refuse()
+    }
+
+    fn close_for_fork(&mut self) {
+        let Ok(nothing) = to_nothing() else { return };
+        self.connection = nothing;
+        self.is_closed = true;
     }
 
     #[cfg(feature = "node")]

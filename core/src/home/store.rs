@@ -23,7 +23,7 @@ use crate::journal::beginning;
 use crate::{
     entropy::{Entropy, System, random},
     error::StoreFailed,
-    fork::HeldOff,
+    fork::{HeldOff, is_forking},
     journal::{HeldKey, RECEIVE_KEY_KEPT, Row, Seen, Store},
     key::{ReceiveKey, ReceiveKeyId, SigningKey},
     limits::{CLOCK_TOLERANCE, MAX_JOURNAL_ROWS, MAX_RECEIVE_KEYS, MAX_ROSTER},
@@ -51,6 +51,8 @@ const NOT_YET: i64 = -1;
 /// The store of a home. Several processes may use one home at once; SQLite's lock and unique key decide between them.
 pub(super) struct HomeStore {
     pub(super) home: PathBuf,
+    /// Of the file, so that no other is taken for it later.
+    number: Option<u64>,
     pub(super) connection: Connection,
     /// Receive keys were erased since the log was last emptied.
     log_holds_erased: bool,
@@ -86,6 +88,11 @@ impl HomeStore {
     /// the receive keys are burned.
     pub(super) fn open(home: &Path, entropy: &dyn Entropy, now: u64) -> Result<Self, StoreFailed> {
         let _fork = HeldOff::begin();
+        if is_forking() {
+            return Err(StoreFailed("a home cannot be opened between the two ends of a fork; open it before or after".into()));
+        }
+        // It is opened again by its name, wherever the process works then.
+        let home = &std::path::absolute(home).map_err(|error| files::fail("open", home, &error))?;
         let path = home.join(STORE);
         files::check_private(&path)?;
         let key = read_store_key(home)?;
@@ -98,7 +105,8 @@ impl HomeStore {
         let (life, burned) = settled.map_err(|error| database(&path, &error))?;
         let process = std::process::id();
         let mut store = Self {
-            home: home.to_path_buf(),
+            home: home.clone(),
+            number: files::stamp(&path).map(|(number, ..)| number),
             connection,
             log_holds_erased: burned == Burned::InLog,
             marker,
@@ -131,11 +139,15 @@ impl HomeStore {
     }
 
     fn connect_again(&mut self) -> Result<(), StoreFailed> {
+        let path = self.home.join(STORE);
+        if files::stamp(&path).map(|(number, ..)| number) != self.number {
+            return Err(StoreFailed(format!("`{}` is not the file any more that it was; make the endpoint anew", path.display())));
+        }
         #[cfg_attr(not(feature = "node"), allow(unused_mut, reason = "a node has a thread for it"))]
-        let mut connection = connect(&self.home.join(STORE))?;
+        let mut connection = connect(&path)?;
         #[cfg(feature = "node")]
         if self.worker.is_some() {
-            keep_short(&mut connection).map_err(|error| self.failed(&error))?;
+            keep_short(&mut connection).map_err(|error| database(&path, &error))?;
         }
         self.connection = connection;
         self.closed = None;
@@ -151,6 +163,16 @@ impl HomeStore {
             self.log_holds_erased = !log::empty(&self.connection)?;
         }
         Ok(())
+    }
+
+    /// In a child whose parent did not tell of the fork: not even closing a connection of the parent's is allowed.
+    fn forget_parents(&mut self) {
+        if self.closed.is_none()
+            && let Ok(nothing) = to_nothing()
+        {
+            core::mem::forget(core::mem::replace(&mut self.connection, nothing));
+            self.closed = Some(closed_for_fork());
+        }
     }
 
     fn is_in(&mut self, life: LifeId, burned: Burned) {
@@ -272,19 +294,15 @@ impl Store for HomeStore {
         self.receive_keys(agent, new.created)
     }
 
-    /// SQLite forbids a connection to cross a fork, closing it included: one of the parent's that is open is let go unclosed.
     fn after_fork(&mut self) -> Result<(), StoreFailed> {
         self.leave_to_parent();
-        if self.closed.is_none() {
-            core::mem::forget(core::mem::replace(&mut self.connection, to_nothing()?));
-            self.closed = Some(closed_for_fork());
-        }
+        self.reopen();
         self.connect_again()?;
         self.process = std::process::id();
         Store::settle(self)
     }
 
-    /// By the book: the log stays as it is, for who opens the home next, here or in the child.
+    /// By the book: SQLite forbids a connection to cross a fork. The log stays as it is, for who opens the home next, here or in the child.
     fn close_for_fork(&mut self) {
         let Ok(nothing) = to_nothing() else { return };
         let _checkpoint = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
@@ -293,14 +311,16 @@ impl Store for HomeStore {
     }
 
     fn reopen(&mut self) {
-        if self.closed.is_some() && self.process == std::process::id() {
+        if self.process != std::process::id() {
+            self.forget_parents();
+        } else if self.closed.is_some() && !is_forking() {
             self.closed = self.connect_again().err();
         }
     }
 
     fn leave_to_parent(&mut self) {
         #[cfg(feature = "node")]
-        {
+        if self.process != std::process::id() {
             self.worker = None;
         }
     }
@@ -314,18 +334,14 @@ impl Store for HomeStore {
 impl Drop for HomeStore {
     fn drop(&mut self) {
         self._fork = Some(HeldOff::begin());
-        // In a child made by fork the connection, if it is open, is still the parent's: let go unclosed. Another takes its place and is closed.
-        if self.closed.is_none()
-            && self.process != std::process::id()
-            && let Ok(nothing) = to_nothing()
-        {
-            core::mem::forget(core::mem::replace(&mut self.connection, nothing));
+        if self.process != std::process::id() {
+            self.forget_parents();
         }
     }
 }
 
 /// A connection that has nothing to do with any file.
-fn to_nothing() -> Result<Connection, StoreFailed> {
+pub(super) fn to_nothing() -> Result<Connection, StoreFailed> {
     Connection::open_in_memory().map_err(|error| StoreFailed(error.to_string()))
 }
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealwire._sealwire import Endpoint, Entry, Node, Request
+from sealwire.forking import renew_in_child
 from sealwire.settings import node_settings
 
 __all__ = ["Rules", "SharedEndpoint", "endpoint_for"]
@@ -77,6 +78,7 @@ class _RuleBook:
         self._under_way: dict[bytes, Rules] = {}
         self._ended: OrderedDict[bytes, Rules] = OrderedDict()
         self._lock = threading.Lock()
+        renew_in_child(self)
 
     def add(self, thread: bytes, rules: Rules) -> None:
         with self._lock:
