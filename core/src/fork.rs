@@ -262,7 +262,7 @@ mod tests {
         let place = Place::new("fork");
         let endpoint = Endpoint::builder().home_or_init(&place.0, "local")?.0;
         let (a, b) = (endpoint.host("a")?, endpoint.host("b")?);
-        let inspector = Endpoint::builder().inspector(&crate::Home::open(&place.0)?)?;
+        let inspector = Endpoint::builder().inspector(&crate::Home::at(&place.0)?)?;
         let sealed = endpoint.seal(&a, &b, &Draft::new("task", "x"))?;
         let forking = Forking::begin();
         assert!(matches!(endpoint.open(&sealed.envelope), Err(OpenError::Store(_))), "who forks has it closed");
