@@ -13,7 +13,7 @@ use crate::{
     domain::{Authority, Domain},
     entropy::{Clock, Entropy, random},
     error::{EntropyFailed, OpenError},
-    fork::{self, HeldOff, Locked},
+    fork::{self, Locked},
     identity::{Identity, IdentityKeys},
     journal::{Rows, Store},
     key::{LaneId, ReceiveKey, ReceiveKeyId, Thumbprint},
@@ -74,8 +74,6 @@ pub struct Endpoint {
     process: AtomicU32,
     /// When upkeep was last done. Held while it is.
     upkeep: Mutex<u64>,
-    /// The last to go: a fork must find the store open or gone.
-    _fork: Option<HeldOff>,
 }
 
 /// What changes. Its lock is never held over signatures, key encapsulation, hooks or the store.
@@ -278,7 +276,7 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        self._fork = Some(HeldOff::begin());
+        fork::end(core::mem::replace(&mut self.store, fork::nothing()));
     }
 }
 

@@ -303,11 +303,10 @@ impl Builder {
         let (node, authority, roster) = home.read()?;
         let roster = authority.renew(&roster, self.now()).unwrap_or(roster);
         roster.check_time(self.now()).map_err(|error| home.ended(error))?;
-        let fork = HeldOff::begin();
+        let _fork = HeldOff::begin();
         let store = ReadingStore::open(&home.path)?;
         let unused = Secret::init_with(|_| ());
         let inspector = Inspector::over(self.with_store(node, authority, roster, unused, Box::new(store))?);
-        drop(fork);
         for name in home.agents()? {
             let key = files::read_key(&home.path.join(AGENTS).join(format!("{name}.pem")))?;
             inspector.hold(&name, key.verifying_key())?;

@@ -5,7 +5,8 @@ use std::{cell::RefCell, sync::Once};
 use sealwire::Forking;
 
 thread_local! {
-    static FORKING: RefCell<Option<Forking>> = const { RefCell::new(None) };
+    /// The last is the innermost: a handler of a fork may fork itself.
+    static FORKING: RefCell<Vec<Forking>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Has each later `fork` of this process wait for the threads that are in a call.
@@ -21,9 +22,9 @@ pub(crate) fn watch() {
 unsafe extern "C" fn before() {
     let forking = Forking::begin();
     // A thread that is about to end has nowhere to keep it, and forks all the same.
-    let _kept = FORKING.try_with(|held| held.replace(Some(forking)));
+    let _kept = FORKING.try_with(|held| held.borrow_mut().push(forking));
 }
 
 unsafe extern "C" fn after() {
-    let _ended = FORKING.try_with(|held| held.take());
+    let _ended = FORKING.try_with(|held| held.borrow_mut().pop());
 }

@@ -109,6 +109,8 @@ pub unsafe extern "C" fn sealwire_inspector_new(home: *const c_char, inspector: 
     guard(|| {
         // SAFETY: the rules of pointers.
         let (home, inspector) = unsafe { (text(home, "home")?, Output::new(inspector, "inspector")?) };
+        #[cfg(unix)]
+        crate::fork::watch();
         inspector.give(sealwire_inspector(Endpoint::builder().inspector(&Home::at(home)?)?));
         Ok(())
     })

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use sealwire::{Created, pairing};
+use sealwire::{Created, Membership, pairing};
 
 use crate::{
     endpoint::{DEFAULT_NODE, Member, members},
@@ -30,19 +30,19 @@ impl Home {
 
     /// The node's name.
     #[getter]
-    fn node(&self) -> Result<String, Raised> {
-        Ok(self.home.membership().map_err(Raised::home)?.node().to_owned())
+    fn node(&self, py: Python<'_>) -> Result<String, Raised> {
+        Ok(self.membership(py)?.node().to_owned())
     }
 
     /// Whether the domain's root key is here, so that nodes can be enrolled.
     #[getter]
-    fn holds_root(&self) -> Result<bool, Raised> {
-        Ok(self.home.membership().map_err(Raised::home)?.holds_root())
+    fn holds_root(&self, py: Python<'_>) -> Result<bool, Raised> {
+        Ok(self.membership(py)?.holds_root())
     }
 
     /// The nodes of the domain: name, patterns of the agents each may host, and where it is.
-    fn members(&self) -> Result<Vec<Member>, Raised> {
-        Ok(members(self.home.membership().map_err(Raised::home)?.roster()))
+    fn members(&self, py: Python<'_>) -> Result<Vec<Member>, Raised> {
+        Ok(members(self.membership(py)?.roster()))
     }
 
     /// Lists `node` in the domain, with its home at `path` on this machine, which is made when there is none: what `sealwire invite` and
@@ -59,5 +59,11 @@ impl Home {
 
     fn __repr__(&self) -> String {
         format!("Home({:?})", self.home.path().display().to_string())
+    }
+}
+
+impl Home {
+    fn membership(&self, py: Python<'_>) -> Result<Membership, Raised> {
+        py.detach(|| self.home.membership()).map_err(Raised::home)
     }
 }

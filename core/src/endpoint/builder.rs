@@ -258,7 +258,6 @@ impl Builder {
             store,
             process,
             upkeep,
-            _fork: None,
         })
     }
 

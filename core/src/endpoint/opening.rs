@@ -263,13 +263,12 @@ impl Endpoint {
         now: u64,
         ask: impl FnOnce(&mut dyn Store, &[&Row]) -> Result<Vec<Seen>, StoreFailed>,
     ) -> Vec<Result<Checked, OpenError>> {
-        if messages.iter().flatten().all(Checked::is_near) {
-            return messages;
-        }
-        let mut store = self.store();
+        // Those of near lanes are noted already; the policy of a later one may have forked since.
+        let store = (!messages.iter().flatten().all(Checked::is_near)).then(|| self.store());
         let life = self.state().life;
         let of_life = |checked: Checked| if checked.life == life { Ok(checked) } else { Err(OpenError::UnknownKey) };
         let messages: Vec<_> = messages.into_iter().map(|message| message.and_then(of_life)).collect();
+        let Some(mut store) = store else { return messages };
         let rows: Vec<_> = messages.iter().flatten().filter(|checked| !checked.is_near()).map(|checked| &checked.row).collect();
         let seen = if rows.is_empty() { Ok(Vec::new()) } else { ask(&mut **store, &rows) };
         drop(store);

@@ -6,13 +6,13 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     STORE, files,
-    store::{BUSY_TIME, database, look_up, read_keys, read_store_key, to_nothing},
+    store::{BUSY_TIME, closed_for_fork, database, look_up, read_keys, read_store_key, to_nothing},
     tables::{check_is_today, check_version},
 };
 use crate::{
     entropy::Entropy,
     error::StoreFailed,
-    fork::HeldOff,
+    fork::{HeldOff, is_forking},
     journal::{HeldKey, Row, Seen, Store},
     key::{ReceiveKeyId, SigningKey},
     roster::Roster,
@@ -24,26 +24,24 @@ pub(super) struct ReadingStore {
     path: PathBuf,
     connection: Connection,
     key: StoreKey,
-    /// The connection, for a fork, is one to nothing.
-    is_closed: bool,
+    process: u32,
+    /// Why the connection, for a fork, is one to nothing.
+    closed: Option<StoreFailed>,
 }
 
 impl ReadingStore {
     pub(super) fn open(home: &Path) -> Result<Self, StoreFailed> {
         let _fork = HeldOff::begin();
-        let path = home.join(STORE);
+        // It is opened again by its name, wherever the process works then.
+        let path = std::path::absolute(home).map_err(|error| files::fail("open", home, &error))?.join(STORE);
         files::check_private(&path)?;
         let key = read_store_key(home)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(|error| database(&path, &error))?;
-        connection.busy_timeout(BUSY_TIME).map_err(|error| database(&path, &error))?;
-        check_version(&connection, &path)?;
-        check_is_today(&connection, &path)?;
-        Ok(Self { path, connection, key, is_closed: false })
+        let connection = connect(&path)?;
+        Ok(Self { path, connection, key, process: std::process::id(), closed: None })
     }
 
-    fn check_open(&self) -> Result<(), StoreFailed> {
-        if self.is_closed { Err(StoreFailed(format!("`{}` was closed for a fork; inspect anew", self.path.display()))) } else { Ok(()) }
+    fn failed(&self, error: &rusqlite::Error) -> StoreFailed {
+        self.closed.clone().unwrap_or_else(|| database(&self.path, error))
     }
 
     fn refuse<T>(&self) -> Result<T, StoreFailed> {
@@ -51,10 +49,18 @@ impl ReadingStore {
     }
 }
 
+fn connect(path: &Path) -> Result<Connection, StoreFailed> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| database(path, &error))?;
+    connection.busy_timeout(BUSY_TIME).map_err(|error| database(path, &error))?;
+    check_version(&connection, path)?;
+    check_is_today(&connection, path)?;
+    Ok(connection)
+}
+
 impl Store for ReadingStore {
     fn look_up(&mut self, rows: &[&Row]) -> Result<Vec<Seen>, StoreFailed> {
-        self.check_open()?;
-        look_up(&self.connection, rows).map_err(|error| database(&self.path, &error))
+        look_up(&self.connection, rows).map_err(|error| self.failed(&error))
     }
 
     fn insert(&mut self, _: &[&Row], _: u64) -> Result<Vec<Seen>, StoreFailed> {
@@ -66,8 +72,7 @@ impl Store for ReadingStore {
     }
 
     fn receive_keys(&mut self, agent: &str, _: u64) -> Result<Vec<HeldKey>, StoreFailed> {
-        self.check_open()?;
-        read_keys(&self.connection, &self.key, agent).map_err(|error| database(&self.path, &error))
+        read_keys(&self.connection, &self.key, agent).map_err(|error| self.failed(&error))
     }
 
     fn add_receive_key(&mut self, _: &str, _: HeldKey, _: Vec<HeldKey>) -> Result<Vec<HeldKey>, StoreFailed> {
@@ -94,15 +99,28 @@ impl Store for ReadingStore {
         self.refuse()
     }
 
-    /// A connection must not cross a fork; whoever forks looks again from the start.
     fn after_fork(&mut self) -> Result<(), StoreFailed> {
         self.refuse()
     }
 
     fn close_for_fork(&mut self) {
         let Ok(nothing) = to_nothing() else { return };
-        self.connection = nothing;
-        self.is_closed = true;
+        let before = core::mem::replace(&mut self.connection, nothing);
+        if self.closed.is_none() && self.process != std::process::id() {
+            // The parent's, which did not tell of the fork.
+            core::mem::forget(before);
+        }
+        self.closed = Some(closed_for_fork());
+    }
+
+    fn reopen(&mut self) {
+        if self.closed.is_none() && self.process != std::process::id() {
+            self.close_for_fork();
+        }
+        if self.closed.is_some() && !is_forking() {
+            self.closed = connect(&self.path).map(|connection| self.connection = connection).err();
+            self.process = std::process::id();
+        }
     }
 
     #[cfg(feature = "node")]

@@ -304,6 +304,10 @@ impl Store for HomeStore {
 
     /// By the book: SQLite forbids a connection to cross a fork. The log stays as it is, for who opens the home next, here or in the child.
     fn close_for_fork(&mut self) {
+        if self.process != std::process::id() {
+            self.forget_parents();
+            return;
+        }
         let Ok(nothing) = to_nothing() else { return };
         let _checkpoint = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         self.connection = nothing;
@@ -345,7 +349,7 @@ pub(super) fn to_nothing() -> Result<Connection, StoreFailed> {
     Connection::open_in_memory().map_err(|error| StoreFailed(error.to_string()))
 }
 
-fn closed_for_fork() -> StoreFailed {
+pub(super) fn closed_for_fork() -> StoreFailed {
     StoreFailed("the home was closed for a fork".into())
 }
 

@@ -31,6 +31,7 @@ _ABOUT_MESSAGES = frozenset({"ack", "cancel"})
 
 _endpoints: dict[str, SharedEndpoint] = {}
 _lock = threading.Lock()
+renew_in_child(sys.modules[__name__])
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,17 @@ class SharedEndpoint:
         self._book = _RuleBook()
         self._home = home
         self.endpoint = Endpoint(home, policy=self._book.allows, audit=self._book.record)
-        self._node: Node | None = None
+        self._nodes: dict[int, Node] = {}
         self._lock = threading.Lock()
+        renew_in_child(self)
 
     def node(self) -> Node:
         """The node that reaches agents on other hosts as `sealwire.toml` says, started when it is needed first. It takes no connections."""
         with self._lock:
-            if self._node is None:
-                self._node = node_settings(self._home).start(self.endpoint, listening=False)
-            return self._node
+            process = os.getpid()  # a child made by fork makes its own, and leaves its parent's as it is
+            if process not in self._nodes:
+                self._nodes[process] = node_settings(self._home).start(self.endpoint, listening=False)
+            return self._nodes[process]
 
     def register(self, thread: bytes, rules: Rules) -> None:
         """Let `rules` decide about the messages of `thread`, a kickoff that begins."""
