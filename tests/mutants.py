@@ -65,6 +65,7 @@ class Mutant:
 
 CBOR = "core/src/cbor.rs"
 CERTIFICATE = "core/src/certificate.rs"
+CONNECTION = "core/src/home/connection.rs"
 ENVELOPE = "core/src/envelope.rs"
 ENDPOINT = "core/src/endpoint.rs"
 UPKEEP = "core/src/endpoint/upkeep.rs"
@@ -621,7 +622,7 @@ MUTANTS = (
         "erased key read from the disk",
         "home an_erased_receive_key_is_in_no_file",
         "pages with erased rows not overwritten",
-        (Edit(STORE, '"secure_delete", "on"', '"secure_delete", "off"'),),
+        (Edit(CONNECTION, '"secure_delete", "on"', '"secure_delete", "off"'),),
     ),
     Mutant(
         "erased key read from the disk",

@@ -35,6 +35,7 @@ use crate::{
 
 #[cfg(feature = "node")]
 mod checkpoints;
+mod connection;
 mod files;
 #[cfg(feature = "pairing")]
 mod joining;

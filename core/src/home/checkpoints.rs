@@ -9,7 +9,7 @@ use std::{
 
 use rusqlite::{Connection, hooks::Wal};
 
-use super::{log::MOST, store::connect};
+use super::{connection::connect, log::MOST};
 use crate::fork::HeldOff;
 
 /// Pages, 2 MiB, after which the thread brings the log into the database. The log begins anew once all of it is there; while messages are written

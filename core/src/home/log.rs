@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::store::BUSY_TIME;
+use super::connection::BUSY_TIME;
 
 /// Pages in the log, 8 MiB, at which who writes brings it into the database. What is sent and acknowledged in between is never brought there.
 pub(super) const MOST: c_int = 2048;
@@ -34,7 +34,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::home::{STORE, place::Place, store::connect};
+    use crate::home::{STORE, connection::connect, place::Place};
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 

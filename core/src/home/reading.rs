@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    STORE, files,
-    store::{BUSY_TIME, closed_for_fork, database, look_up, read_keys, read_store_key, to_nothing},
+    STORE,
+    connection::{BUSY_TIME, closed_for_fork, database, to_nothing},
+    files,
+    store::{look_up, read_keys, read_store_key},
     tables::{check_is_today, check_version},
 };
 use crate::{

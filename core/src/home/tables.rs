@@ -5,8 +5,8 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::{
+    connection::{Writing, database},
     life::LifeId,
-    store::{Writing, database},
 };
 use crate::error::StoreFailed;
 

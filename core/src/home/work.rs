@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     STORE,
     checkpoints::keep_short,
-    store::{HomeStore, Page, Writing, advance, database, failed_io, signed, unsigned},
+    connection::{Writing, database},
+    store::{HomeStore, Page, advance, failed_io, signed, unsigned},
     worker::{self, Worker, WorkerId},
 };
 use crate::{
